@@ -1,0 +1,62 @@
+# Two commands for a newcomer: `make demo` and `make test`. Nothing needs doing by hand before them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= out
+SAMPLE = $(shell $(BIN)/python -c "from emotion_llama import assets; print(assets.path('sample-speech') / 'obama_speech.mp4')")
+DATA ?= $(EMOTION_LLAMA_DATA)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: install install-dev assets demo test check format lint types docs bench nano-weights score clean
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+# torch first and pinned, so that no other requirement pulls a newer build with gigabytes of GPU packages
+$(VENV)/.installed: pyproject.toml requirements.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.txt
+	touch $@
+
+assets: install
+	$(BIN)/emotion-llama fetch nano sample
+
+demo: assets
+	$(BIN)/emotion-llama analyze "$(SAMPLE)" --out $(OUT) --format json,html
+
+test: install-dev assets
+	$(BIN)/python -m pytest
+
+check: install-dev format lint types docs test
+
+format: install-dev
+	$(BIN)/ruff format --check src tests benchmarks
+
+lint: install-dev
+	$(BIN)/ruff check src tests benchmarks
+
+types: install-dev
+	$(BIN)/mypy src
+
+docs: install-dev
+	$(BIN)/python docs/check.py
+
+bench: assets install-dev
+	$(BIN)/python benchmarks/speed.py
+
+# Train the shipped nano weights, and score them; both need DATA, the folder of research data sets (docs/training.md).
+nano-weights: assets install-dev
+	$(BIN)/python -m emotion_llama.train configs/train/nano.yaml --data "$(DATA)"
+
+score: assets install-dev
+	$(BIN)/python benchmarks/score.py --data "$(DATA)"
+
+clean:
+	rm -rf $(VENV) $(OUT) build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,215 @@
+"""The vocabulary: what goes in (`Clip`), what was noticed (`Observation`), what comes out (`Analysis`).
+
+These models are the JSON of the command line, of the API and of the files; `SCHEMA_VERSION` changes when a field
+changes its meaning. They hold paths, numbers and text only, never tensors, and are changed by copy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = "1"
+
+Modality = Literal["video", "audio", "text"]
+MODALITIES: tuple[Modality, ...] = ("video", "audio", "text")
+Channel = Literal["face", "voice", "words", "scene"]
+Task = Literal["emotion", "reason", "visual", "audio"]
+TASKS: tuple[Task, ...] = ("emotion", "reason", "visual", "audio")
+
+
+class Record(BaseModel):
+    """Base of the records: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Observation(Record):
+    """One thing that was seen, heard or read, with the measurement behind the words.
+
+    `channel` is where it was noticed, `name` the measured quantity ("AU12", "f0_hz", …), `value` its size in `unit`,
+    `source` what measured it ("mesh-au-1", "human:ann03"), the span is in seconds of the recording. `confidence` is 0–1.
+    `direction` says which way the value departs from its norm (+1 above, -1 below, 0 within); `None` where that has no
+    meaning. `supports` lists canonical emotions that this observation speaks for. `verdict` is filled when a claim
+    made elsewhere (in the model's text) was compared with a measurement.
+    """
+
+    channel: Channel
+    text: str
+    source: str
+    name: str | None = None
+    value: float | None = None
+    unit: str | None = None
+    direction: Literal[-1, 0, 1] | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+    confidence: float = Field(default=1.0, ge=0.0, le=1.0)
+    supports: tuple[str, ...] = ()
+    verdict: Literal["supported", "contradicted", "unverifiable"] | None = None
+
+
+class Clip(Record):
+    """One recording to look at, or one row of a data set.
+
+    `clip` is the identity: the path as given by the user or as the manifest writes it. `path` is `None` for text alone.
+    `transcript`: `None` = not transcribed, `""` = nothing was said. `start_s`/`end_s` `None` = the whole recording.
+    `emotion`, `valence`, `labels`, `reasoning` are annotations; `None` = not annotated.
+    """
+
+    clip: str
+    path: Path | None = None
+    start_s: float | None = Field(default=None, ge=0.0)
+    end_s: float | None = Field(default=None, gt=0.0)
+    transcript: str | None = None
+    speaker: str | None = None
+    emotion: str | None = None
+    valence: float | None = None
+    labels: tuple[str, ...] | None = None
+    reasoning: str | None = None
+    observations: tuple[Observation, ...] = ()
+
+
+class Word(Record):
+    """One spoken word with its times in seconds and the recogniser's probability."""
+
+    text: str
+    start_s: float
+    end_s: float
+    probability: float
+
+
+class Segment(Record):
+    """One stretch of speech in the transcript, times in seconds."""
+
+    text: str
+    start_s: float
+    end_s: float
+    words: tuple[Word, ...] = ()
+
+
+class Transcript(Record):
+    """What was said. `text` `None` = not transcribed (see `inputs`), `""` = nothing was said.
+
+    `source` is "given", "asr:whisper-base" or "none"; `language` an ISO 639-1 code where it was detected.
+    """
+
+    text: str | None
+    source: str
+    language: str | None = None
+    language_probability: float | None = None
+    segments: tuple[Segment, ...] = ()
+
+
+class PeakFrame(Record):
+    """The frame that was looked at most closely: its index among the decoded frames, its time, how it was chosen."""
+
+    index: int
+    time_s: float
+    policy: Literal["peak", "first", "middle", "random", "only"]
+
+
+class Face(Record):
+    """One tracked face: share of sampled frames it was seen in, its box at the peak frame (px of the upright frame)."""
+
+    track: int
+    main: bool
+    first_s: float
+    last_s: float
+    presence: float = Field(ge=0.0, le=1.0)
+    box_px: tuple[float, float, float, float]
+    score: float
+
+
+class VoiceMeasures(Record):
+    """Prosody of the clip. A measure that could not be taken (no voiced frame, too short) is `None`.
+
+    Median pitch, its 5–95 % range in semitones, loudness as A-weighted-free RMS dB re full scale over speech,
+    loudness range in dB, syllable nuclei per second of speech, pauses inside speech, voice quality measures.
+    """
+
+    f0_hz: float | None
+    f0_range_semitones: float | None
+    f0_slope_semitones_s: float | None
+    loudness_db: float | None
+    loudness_range_db: float | None
+    speech_rate_syl_s: float | None
+    speech_s: float
+    pause_count: int
+    pause_mean_s: float | None
+    voiced_fraction: float | None
+    jitter_percent: float | None
+    shimmer_db: float | None
+    hnr_db: float | None
+    spectral_tilt_db_octave: float | None
+
+
+class InputState(Record):
+    """Whether an input was really present, and why not."""
+
+    present: bool
+    reason: str
+
+
+class LabelScores(Record):
+    """Log-likelihood of each label averaged over the label orders, before and after the blank-clip prior is taken off."""
+
+    raw: dict[str, float]
+    prior_corrected: dict[str, float]
+
+
+class Valence(Record):
+    """How pleasant, -1 to 1, and where the number comes from."""
+
+    value: float = Field(ge=-1.0, le=1.0)
+    source: str
+
+
+class Provenance(Record):
+    """Everything needed to repeat the result."""
+
+    package: str
+    model: str
+    weights_sha256: str | None
+    weights_licence: str | None
+    prompt_version: str
+    layout: str
+    label_orders: int
+    seed: int
+    device: str
+    dtype: str
+    versions: dict[str, str]
+
+
+class Analysis(Record):
+    """What Emotion-LLaMA says about one clip.
+
+    `emotion` is the likeliest asked label, or `None` when no label could be scored. `probabilities` sum to 1 over the
+    asked labels. `labels` are free emotion words (open label set only). `raw` holds the model's unedited text by task.
+    """
+
+    schema_version: str = SCHEMA_VERSION
+    clip: str
+    duration_s: float | None
+    emotion: str | None
+    labels: tuple[str, ...]
+    valence: Valence | None
+    confidence: float | None
+    probabilities: dict[str, float]
+    label_scores: LabelScores | None
+    order_sensitivity: float | None
+    reasoning: str | None
+    visual: str | None
+    audio: str | None
+    evidence: tuple[Observation, ...]
+    transcript: Transcript
+    peak_frame: PeakFrame | None
+    faces: tuple[Face, ...]
+    action_units: dict[str, float]
+    voice: VoiceMeasures | None
+    inputs: dict[Modality, InputState]
+    warnings: tuple[str, ...]
+    timings_s: dict[str, float]
+    raw: dict[str, str]
+    provenance: Provenance

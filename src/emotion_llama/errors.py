@@ -1,0 +1,55 @@
+"""Every error this package raises on purpose.
+
+    EmotionLlamaError
+    ├── UsageError       a wrong option, label set or setting            (exit code 2)
+    ├── ManifestError    a list of clips that cannot be read as one
+    ├── MediaError       a recording that cannot be read
+    │   └── NoStreamError    it can be read but holds neither picture nor sound
+    ├── AssetError       weights that cannot be had
+    │   ├── AssetMissingError    not in the cache, and fetching was not allowed or not possible
+    │   └── AssetCorruptError    the bytes are not the ones the catalog names
+    ├── ModelError       a checkpoint that does not fit, features that do not match the prompt
+    └── OutputError      a result that cannot be written
+
+A message says what was wanted, what was found, which file or key, and what to do.
+"""
+
+
+class EmotionLlamaError(Exception):
+    """Base of all errors raised on purpose by this package."""
+
+
+class UsageError(EmotionLlamaError):
+    """A wrong option, label set or setting; the command line exits with 2."""
+
+
+class ManifestError(EmotionLlamaError):
+    """A list of clips that cannot be read; names the file and the line."""
+
+
+class MediaError(EmotionLlamaError):
+    """A recording that cannot be read; names the file and what was expected."""
+
+
+class NoStreamError(MediaError):
+    """A readable container without the stream that was asked for."""
+
+
+class AssetError(EmotionLlamaError):
+    """Weights or sample media that cannot be had."""
+
+
+class AssetMissingError(AssetError):
+    """An asset that is not in the cache; names the command that fetches it."""
+
+
+class AssetCorruptError(AssetError):
+    """An asset whose bytes differ from the catalog's sha256; names both hashes."""
+
+
+class ModelError(EmotionLlamaError):
+    """A checkpoint that does not fit, or features that do not match the prompt; names the key or the clip."""
+
+
+class OutputError(EmotionLlamaError):
+    """A result that cannot be written; names the path."""

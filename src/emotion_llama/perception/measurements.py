@@ -1,0 +1,102 @@
+"""What perception measures, as frozen records of arrays. Times are seconds of the recording; sizes are named.
+
+These records live in memory only; `describe` turns them into words and `clip.Analysis` carries what is written down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_llama.clip import Transcript, VoiceMeasures
+
+ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 28, 45)
+"""The action units measured, in column order everywhere (FACS numbers; 45 is blink)."""
+
+EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""Output order of the face-expression net."""
+
+
+@dataclass(frozen=True)
+class FaceBox:
+    """One detection: corners x0, y0, x1, y1 in px of the upright frame, six keypoints in px, score 0–1."""
+
+    corners_px: NDArray[np.float32]  # (4,)
+    keypoints_px: NDArray[np.float32]  # (6, 2) right eye, left eye, nose tip, mouth, right ear, left ear
+    score: float
+
+
+@dataclass(frozen=True)
+class FaceSample:
+    """One face in one sampled frame.
+
+    `crop` is the upright, eye-aligned RGB face crop used by the face nets.
+    """
+
+    frame_index: int
+    time_s: float
+    box: FaceBox
+    mesh_px: NDArray[np.float32]  # (468, 3) in px of the upright frame, z on the same scale, negative towards the viewer
+    mesh_score: float  # 0–1
+    crop: NDArray[np.uint8]  # (160, 160, 3)
+
+
+@dataclass(frozen=True)
+class FaceTrack:
+    """One person's face over the sampled frames, in time order."""
+
+    track: int
+    samples: tuple[FaceSample, ...]
+
+
+@dataclass(frozen=True)
+class ActionUnitSeries:
+    """Action units of one track. Columns follow `ACTION_UNITS`; intensity 0–5 above the person's own neutral.
+
+    `baseline` says what the neutral was: "own" (running quantile of this recording) or "population" (too few frames).
+    """
+
+    time_s: NDArray[np.float32]  # (F,)
+    intensity: NDArray[np.float32]  # (F, 18)
+    confidence: NDArray[np.float32]  # (F, 18) 0–1
+    pose_deg: NDArray[np.float32]  # (F, 3) pitch, yaw, roll
+    baseline: str
+
+
+@dataclass(frozen=True)
+class FaceMeasures:
+    """All that was seen of faces in one clip. `main` indexes `tracks`; `None` = no face found.
+
+    `expressions` (F, 7) are the expression net's probabilities for the main track's samples, columns `EXPRESSIONS`;
+    `face_features` (F, 128) the same net's pooled last feature map; `peak` indexes the main track's samples.
+    """
+
+    frames_seen: int
+    tracks: tuple[FaceTrack, ...]
+    main: int | None
+    action_units: ActionUnitSeries | None
+    expressions: NDArray[np.float32] | None
+    face_features: NDArray[np.float32] | None
+    peak: int | None
+
+
+@dataclass(frozen=True)
+class VoiceTrace:
+    """Prosody over time, for the report and the describers: one value a hop. Unvoiced hops are NaN in `f0_hz`."""
+
+    time_s: NDArray[np.float32]  # (H,)
+    f0_hz: NDArray[np.float32]  # (H,)
+    loudness_db: NDArray[np.float32]  # (H,)
+    speech_s: tuple[tuple[float, float], ...]  # speech spans from the voice activity detector
+
+
+@dataclass(frozen=True)
+class SoundMeasures:
+    """All that was heard in one clip. `voice` is `None` when there was no speech to measure."""
+
+    silent: bool  # digital silence, or below -60 dB re full scale throughout
+    voice: VoiceMeasures | None
+    trace: VoiceTrace | None
+    transcript: Transcript
