@@ -30,7 +30,7 @@ class Observation(Record):
     """One thing that was seen, heard or read, with the measurement behind the words.
 
     `channel` is where it was noticed, `name` the measured quantity ("AU12", "f0_hz", …), `value` its size in `unit`,
-    `source` what measured it ("mesh-au-1", "human:ann03"), the span is in seconds of the recording. `confidence` is 0–1.
+    `source` what measured it ("mesh-au-1", "human:ann03"), the span is in seconds of the recording, `confidence` 0–1.
     `direction` says which way the value departs from its norm (+1 above, -1 below, 0 within); `None` where that has no
     meaning. `supports` lists canonical emotions that this observation speaks for. `verdict` is filled when a claim
     made elsewhere (in the model's text) was compared with a measurement.
@@ -153,7 +153,7 @@ class InputState(Record):
 
 
 class LabelScores(Record):
-    """Log-likelihood of each label averaged over the label orders, before and after the blank-clip prior is taken off."""
+    """Log-likelihood of each label, averaged over label orders, before and after the blank-clip prior is taken off."""
 
     raw: dict[str, float]
     prior_corrected: dict[str, float]

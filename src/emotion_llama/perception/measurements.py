@@ -38,7 +38,7 @@ class FaceSample:
     frame_index: int
     time_s: float
     box: FaceBox
-    mesh_px: NDArray[np.float32]  # (468, 3) in px of the upright frame, z on the same scale, negative towards the viewer
+    mesh_px: NDArray[np.float32]  # (468, 3) px of the upright frame; z as x, negative towards the viewer
     mesh_score: float  # 0–1
     crop: NDArray[np.uint8]  # (160, 160, 3)
 

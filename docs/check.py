@@ -1,0 +1,96 @@
+"""Docs drift: every file that a document links to exists, and every command it shows is one that the project has.
+
+Run by `make docs`; prints what is wrong and exits with 1 if anything is.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+COMMAND = re.compile(r"^\s*(?:\$ )?(emotion-llama [a-z]+|make [a-z-]+)", re.MULTILINE)
+PYTHON_BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
+OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]+)")
+
+
+def documents() -> list[Path]:
+    """Every Markdown file that git tracks or will track."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+def broken_links(path: Path) -> list[str]:
+    """Links to files that are not there."""
+    targets = [
+        t for t in LINK.findall(path.read_text(encoding="utf-8")) if "://" not in t and not t.startswith("mailto:")
+    ]
+    return [f"{path.relative_to(ROOT)}: link to {t}: no such file" for t in targets if not (path.parent / t).exists()]
+
+
+def unknown_commands(path: Path) -> list[str]:
+    """Commands in a document that neither the program nor the Makefile has, and options that no command has."""
+    text = path.read_text(encoding="utf-8")
+    blocks = "\n".join(re.findall(r"```(?:bash|sh|console)?\n(.*?)```", text, re.DOTALL))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    wrong = []
+    for command in sorted(set(COMMAND.findall(blocks))):
+        program, word = command.split()
+        known = targets if program == "make" else _subcommands()
+        if word not in known:
+            wrong.append(f"{path.relative_to(ROOT)}: `{command}`: no such command")
+    for line in blocks.splitlines():
+        match = re.search(r"emotion-llama ([a-z]+)", line)
+        if match and match[1] in _subcommands():
+            wrong += [
+                f"{path.relative_to(ROOT)}: `emotion-llama {match[1]}` has no option {option}"
+                for option in OPTION.findall(line)
+                if option not in _help(match[1])
+            ]
+    return wrong
+
+
+def bad_python(path: Path) -> list[str]:
+    """Python blocks that do not compile."""
+    wrong = []
+    for block in PYTHON_BLOCK.findall(path.read_text(encoding="utf-8")):
+        try:
+            compile(block, str(path), "exec")
+        except SyntaxError as error:
+            wrong.append(f"{path.relative_to(ROOT)}: a Python block does not compile: {error}")
+    return wrong
+
+
+_helps: dict[str, str] = {}
+
+
+def _help(command: str) -> str:
+    if command not in _helps:
+        done = subprocess.run(
+            [sys.executable, "-m", "emotion_llama", *([command] if command else []), "--help"],
+            capture_output=True, text=True, check=False,
+            env={"COLUMNS": "200", "PATH": "/usr/bin:/bin", "NO_COLOR": "1"},
+        )  # fmt: skip
+        _helps[command] = done.stdout
+    return _helps[command]
+
+
+def _subcommands() -> set[str]:
+    return set(re.findall(r"^\W*([a-z]+)\s{2,}", _help(""), re.MULTILINE)) | {"--help", "--version"}
+
+
+def main() -> int:
+    """Check every document."""
+    wrong = [w for path in documents() for check in (broken_links, unknown_commands, bad_python) for w in check(path)]
+    print("\n".join(wrong) if wrong else "documents agree with the code")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

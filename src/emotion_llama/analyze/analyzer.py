@@ -1,0 +1,120 @@
+"""The conductor: Clip → Analysis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from emotion_llama.analyze.answers import Answers, ask
+from emotion_llama.analyze.calibration import Calibration
+from emotion_llama.analyze.features import Features, encode
+from emotion_llama.analyze.parts import Parts
+from emotion_llama.analyze.perceive import Percept, Stopwatch, perceive, present_inputs
+from emotion_llama.analyze.preset import Preset, load_preset, provenance
+from emotion_llama.analyze.report import ReportMaterial
+from emotion_llama.analyze.results import build_analysis, build_material
+from emotion_llama.clip import Analysis, Clip
+from emotion_llama.errors import UsageError
+from emotion_llama.labels import parse_label_set
+from emotion_llama.model.score import ClipReader
+from emotion_llama.settings import AnalyzeSettings
+
+
+@dataclass(frozen=True)
+class Result:
+    """An analysis and the pictures and traces that its HTML report draws."""
+
+    analysis: Analysis
+    material: ReportMaterial
+
+
+class EmotionLlama:
+    """A loaded preset. Made by `load`; one object analyses any number of clips, one at a time."""
+
+    def __init__(self, preset: Preset) -> None:
+        self.preset = preset
+        self.parts = Parts(preset.folder, preset.device, preset.threads)
+
+    @cached_property
+    def reader(self) -> ClipReader:
+        """The language model with its adapter, loaded on first use."""
+        return self.preset.load_reader()
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """Prior weight and temperatures of the checkpoint."""
+        return Calibration.read(self.preset.folder / "calibration.json")
+
+    def analyze(
+        self,
+        clip: str | Path | Clip | None = None,
+        *,
+        transcript: str | None = None,
+        settings: AnalyzeSettings | None = None,
+        **changes: Any,
+    ) -> Analysis:
+        """Say what one recording shows.
+
+        `clip` is a path, a `Clip`, or `None` with a `transcript` for text alone. `changes` are fields of
+        `AnalyzeSettings` (`labels="ravdess8"` or `labels=("happy", "sad")`, `tasks=("emotion",)`, …). Raises
+        `MediaError` for a recording that cannot be read, `UsageError` for a wrong setting, `AssetMissingError` if
+        weights were not fetched.
+        """
+        chosen = changed(settings or AnalyzeSettings(), changes)
+        return self.examine(as_clip(clip, transcript), chosen).analysis
+
+    def examine(self, clip: Clip, settings: AnalyzeSettings) -> Result:
+        """`analyze`, together with the material for the HTML report."""
+        watch = Stopwatch()
+        with watch.time("total"):
+            percept = perceive(clip, settings, self.parts, watch)
+            features, answers = self._answer(percept, settings, watch)
+        analysis = build_analysis(
+            percept, settings, answers, provenance(self.preset, settings), dict(watch.seconds), features
+        )
+        return Result(analysis, build_material(percept))
+
+    def _answer(self, percept: Percept, settings: AnalyzeSettings, watch: Stopwatch) -> tuple[Features, Answers]:
+        present = present_inputs(percept, settings)
+        features = encode(percept, self.parts, present["audio"], watch)
+        with watch.time("load model"):
+            reader = self.reader
+        answers = ask(reader, self.calibration, percept, features, settings, watch)
+        return features, replace(answers, present=present)
+
+
+def changed(settings: AnalyzeSettings, changes: dict[str, Any]) -> AnalyzeSettings:
+    """Change some fields; `labels` may be the name of a label set. Raises `UsageError` naming the field."""
+    if isinstance(changes.get("labels"), str):
+        changes = changes | {"labels": parse_label_set(changes["labels"])}
+    try:
+        return AnalyzeSettings.model_validate(settings.model_dump() | changes)
+    except ValidationError as error:
+        wrong = (": ".join([*map(str, e["loc"]), str(e["msg"]).removeprefix("Value error, ")]) for e in error.errors())
+        raise UsageError("; ".join(wrong)) from error
+
+
+def as_clip(clip: str | Path | Clip | None, transcript: str | None) -> Clip:
+    """Make a `Clip` of what a caller passed. Raises `UsageError` if there is neither a recording nor a transcript."""
+    if isinstance(clip, Clip):
+        return clip if transcript is None else clip.model_copy(update={"transcript": transcript})
+    if clip is None:
+        if transcript is None:
+            raise UsageError("nothing to analyse: give a recording or a transcript")
+        return Clip(clip="text", transcript=transcript)
+    return Clip(clip=str(clip), path=Path(clip), transcript=transcript)
+
+
+def load(
+    name: str | Path = "nano", *, device: str = "auto", dtype: str = "auto", threads: int | None = None
+) -> EmotionLlama:
+    """Load a preset by name, or a checkpoint folder.
+
+    `device` is auto, cpu, cuda or cuda:N; `dtype` auto, float32 or bfloat16. Encoders load on first use. Raises
+    `UsageError` for an unknown name or device, `ModelError` for a folder that is not a checkpoint.
+    """
+    return EmotionLlama(load_preset(name, device=device, dtype=dtype, threads=threads))

@@ -1,0 +1,103 @@
+"""What the language model is asked about one clip, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from emotion_llama.analyze.calibration import Calibration
+from emotion_llama.analyze.features import Features
+from emotion_llama.analyze.perceive import Percept, Stopwatch, present_inputs
+from emotion_llama.answer import parse_emotion, parse_open
+from emotion_llama.clip import LabelScores, Modality, Task
+from emotion_llama.labels import SYNONYMS
+from emotion_llama.model.score import ClipPrefix, ClipReader
+from emotion_llama.perception.compose import choose_clues, clue_phrases
+from emotion_llama.settings import AnalyzeSettings
+
+OPEN_VOCABULARY = tuple(SYNONYMS)
+"""The words that are scored when no label set is asked for; the model's own words are listed beside them."""
+
+
+PROMPT_WORDS = 250
+"""The model reads this many words of a transcript: longer prompts than it was trained on help nobody."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Scores over the asked labels and the free texts by task. `stated` is the emotion the reasoning text names."""
+
+    emotion: str | None
+    probabilities: dict[str, float]
+    scores: LabelScores
+    order_sensitivity: float
+    label_mass: float
+    labels: tuple[str, ...]
+    texts: dict[Task, str]
+    stated: str | None
+    present: dict[Modality, bool] = field(default_factory=dict)
+
+
+def ask(
+    reader: ClipReader,
+    calibration: Calibration,
+    percept: Percept,
+    features: Features,
+    settings: AnalyzeSettings,
+    watch: Stopwatch,
+) -> Answers:
+    """Score the asked labels and generate the asked texts, all from one reading of the clip."""
+    asked = settings.labels or OPEN_VOCABULARY
+    with watch.time("read clip"):
+        prefix = reader.read(features, shortened(percept.transcript.text))
+    with watch.time("score labels"):
+        likelihoods = reader.score(prefix, asked, orders=settings.label_orders, seed=settings.seed)
+        prior = reader.prior(asked, orders=settings.label_orders, seed=settings.seed)
+    raw = dict(zip(asked, (float(x) for x in likelihoods.mean), strict=True))
+    corrected = calibration.correct(raw, dict(zip(asked, (float(x) for x in prior.mean), strict=True)))
+    present = [name for name, there in present_inputs(percept, settings).items() if there]
+    probabilities = calibration.probabilities(corrected, present)
+    with watch.time("generate"):
+        texts = _texts(reader, prefix, percept, settings)
+    return Answers(
+        emotion=max(probabilities, key=lambda label: probabilities[label]),
+        probabilities=probabilities,
+        scores=LabelScores(raw=raw, prior_corrected=corrected),
+        order_sensitivity=float(likelihoods.order_sensitivity),
+        label_mass=float(likelihoods.label_mass),
+        labels=parse_open(texts["emotion"]) if not settings.labels and "emotion" in texts else (),
+        texts=texts,
+        stated=parse_emotion(texts["reason"], asked) if "reason" in texts else None,
+    )
+
+
+def shortened(text: str | None) -> str | None:
+    """Keep the first `PROMPT_WORDS` words of a transcript; `results` warns where words were left out."""
+    if text is None or len(text.split()) <= PROMPT_WORDS:
+        return text
+    return " ".join(text.split()[:PROMPT_WORDS])
+
+
+def _texts(reader: ClipReader, prefix: ClipPrefix, percept: Percept, settings: AnalyzeSettings) -> dict[Task, str]:
+    """Generate the text tasks; `emotion` is generated only for the open set, where the words are the answer."""
+    texts: dict[Task, str] = {}
+    for task in settings.tasks:
+        if task == "emotion" and settings.labels:
+            continue
+        clues = clues_for(percept, task)
+        texts[task] = reader.answer(
+            prefix,
+            task,
+            labels=settings.labels,
+            clues=clues,
+            max_new_tokens=settings.max_new_tokens,
+            seed=settings.seed,
+        )
+    return texts
+
+
+def clues_for(percept: Percept, task: Task) -> tuple[str, ...]:
+    """Give the measured clues, in words, that a text task may use: those of its channel, or the most telling of all."""
+    if task == "emotion":
+        return ()
+    channels = {"reason": ("face", "voice", "words"), "visual": ("face", "scene"), "audio": ("voice", "words")}[task]
+    return clue_phrases(choose_clues([o for o in percept.observations if o.channel in channels]))

@@ -1,0 +1,134 @@
+"""One analysis as readable text in a terminal; plain text when the output is not one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from emotion_llama.clip import Analysis, Observation
+
+_BAR_COLUMNS = 30
+_CHANNEL_TITLES = {"face": "In the face", "voice": "In the voice", "words": "In the words", "scene": "In the scene"}
+_VERDICT_MARKS = {"supported": "agrees with the measurement", "contradicted": "CONTRADICTED by the measurement"}
+
+
+def show(analysis: Analysis, console: Console, written: Sequence[Path] = ()) -> None:
+    """Print the emotion with its probabilities, reasons, evidence, transcript, warnings, and the files `written`."""
+    console.print()
+    _line(console, printable(analysis.clip), style="dim")
+    console.print(_headline(analysis))
+    if analysis.probabilities:
+        console.print()
+        _show_bars(analysis, console)
+    _show_texts(analysis, console)
+    _show_evidence(analysis.evidence, console)
+    _show_list("Please note", analysis.warnings, console, style="yellow")
+    _show_inputs(analysis, console)
+    for path in written:
+        _line(console, f"wrote {printable(str(path))}", style="dim")
+
+
+def printable(text: str) -> str:
+    """Text without the control characters that could steer a terminal; line ends become spaces."""
+    return "".join(letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in text)
+
+
+def headline(analysis: Analysis) -> str:
+    """The emotion in one or a few words, or that none could be named."""
+    return analysis.emotion or ", ".join(analysis.labels) or "no emotion could be named"
+
+
+def _headline(analysis: Analysis) -> Text:
+    text = Text(printable(headline(analysis)), style="bold cyan" if analysis.emotion else "bold")
+    if analysis.confidence is not None:
+        text.append(f"  {analysis.confidence:.0%}", style="bold")
+    ranked = sorted(analysis.probabilities.items(), key=lambda pair: -pair[1])
+    if len(ranked) > 1:
+        text.append("  then " + ", ".join(f"{printable(label)} {p:.0%}" for label, p in ranked[1:3]), style="dim")
+    return text
+
+
+def _show_bars(analysis: Analysis, console: Console) -> None:
+    ranked = sorted(analysis.probabilities.items(), key=lambda pair: -pair[1])
+    width = max(len(printable(label)) for label, _ in ranked)
+    block = "#" if console.options.ascii_only else "█"
+    columns = max(8, min(_BAR_COLUMNS, console.width - width - 12))
+    for label, p in ranked:
+        row = Text(f"  {printable(label):<{width}} ")
+        row.append(f"{block * round(p * columns):<{columns}}", style="cyan" if label == analysis.emotion else "dim")
+        row.append(f" {100 * p:5.1f} %")
+        console.print(row, no_wrap=True, overflow="crop")
+
+
+def _show_texts(analysis: Analysis, console: Console) -> None:
+    for title, text in (("Why", analysis.reasoning), ("Seen", analysis.visual), ("Heard", analysis.audio)):
+        if text:
+            _show_list(title, [text], console, mark="")
+    said = analysis.transcript
+    if said.text is not None:
+        title = f"Said ({printable(', '.join(filter(None, (said.language, said.source))))})"
+        _show_list(title, [f'"{said.text.strip()}"' if said.text.strip() else "nothing was said"], console, mark="")
+
+
+def _show_evidence(evidence: Iterable[Observation], console: Console) -> None:
+    order = list(_CHANNEL_TITLES)
+    ranked = sorted(evidence, key=lambda observation: order.index(observation.channel))
+    for channel, group in groupby(ranked, key=lambda observation: observation.channel):
+        _show_list(_CHANNEL_TITLES[channel], [_evidence_line(observation) for observation in group], console)
+
+
+def _evidence_line(observation: Observation) -> str:
+    verdict = _VERDICT_MARKS.get(observation.verdict or "", observation.verdict)
+    notes = [note for note in (measurement(observation), verdict) if note]
+    return observation.text + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def measurement(observation: Observation) -> str:
+    """The measured quantity behind an observation ("AU12 2.1 of 5", "212 Hz", "happy 0.93").
+
+    "" where there is none, or where the observation's own text already tells the number.
+    """
+    if observation.value is None or _tells(observation.text, observation.value):
+        return ""
+    named = observation.name if not observation.unit or (observation.name or "").startswith("AU") else None
+    return " ".join(part for part in (named, number(observation.value), observation.unit) if part)
+
+
+def _tells(text: str, value: float) -> bool:
+    spellings = (f"{value:.0f}", f"{value:.1f}", f"{value:.2f}")
+    return any(re.search(rf"(?<![\w.]){re.escape(spelling)}(?![\w.]*\d)", text) for spelling in spellings)
+
+
+def number(value: float) -> str:
+    """A number with as many digits as help reading: 212, 21.5, 0.31; never an exponent for an everyday size."""
+    size = abs(value)
+    if size >= 100 or value == int(value):
+        return f"{value:.0f}"
+    return f"{value:.1f}" if size >= 10 else f"{value:.2f}"
+
+
+def _show_inputs(analysis: Analysis, console: Console) -> None:
+    missing = [f"{name}: {state.reason}" for name, state in analysis.inputs.items() if not state.present]
+    _show_list("Not used", missing, console, style="dim")
+    console.print()
+
+
+def _show_list(title: str, texts: Sequence[str], console: Console, style: str = "", mark: str = "- ") -> None:
+    """A titled block; long texts are wrapped under their first letter."""
+    if not texts:
+        return
+    console.print()
+    _line(console, title, style="bold")
+    for text in texts:
+        lines = Text(printable(text), style=style).wrap(console, max(20, console.width - 2 - len(mark)))
+        for index, line in enumerate(lines):
+            console.print(Text("  " + (mark if index == 0 else " " * len(mark)), style=style) + line)
+
+
+def _line(console: Console, text: str, style: str = "") -> None:
+    console.print(Text(text, style=style), soft_wrap=True)

@@ -1,0 +1,58 @@
+"""The parts of a preset, each made on first use: a text-only request loads no vision, a still picture no ears."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from emotion_llama import assets
+from emotion_llama.encoders import EfficientNetLite0, WhisperEncoder
+from emotion_llama.encoders.heads import EmotionHead, load_heads
+from emotion_llama.perception.expression import ExpressionNet, FaceOpinionNet
+from emotion_llama.perception.see import FaceReader
+from emotion_llama.perception.speech import Transcriber
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Encoders and perception of one preset. `checkpoint` is the adapter folder, `device` where torch parts run."""
+
+    checkpoint: Path
+    device: str
+    threads: int
+
+    @cached_property
+    def face_reader(self) -> FaceReader:
+        """Detector, mesh, action units and expression net. Raises `AssetMissingError` if they were not fetched."""
+        return FaceReader(assets.path("blazeface-short-range"), assets.path("face-mesh"), self.expression_net)
+
+    @cached_property
+    def expression_net(self) -> ExpressionNet:
+        """The face-expression net (local encoder)."""
+        return ExpressionNet(assets.path("face-expression"))
+
+    @cached_property
+    def opinion_net(self) -> FaceOpinionNet:
+        """A second expression net, trained by others on other pictures."""
+        return FaceOpinionNet(assets.path("face-opinion"))
+
+    @cached_property
+    def global_encoder(self) -> EfficientNetLite0:
+        """The global encoder, for one whole frame."""
+        return EfficientNetLite0(assets.path("efficientnet-lite0"), device=self.device)
+
+    @cached_property
+    def audio_encoder(self) -> WhisperEncoder:
+        """The audio encoder."""
+        return WhisperEncoder(assets.path("whisper-base"), device=self.device)
+
+    @cached_property
+    def transcriber(self) -> Transcriber:
+        """The speech recogniser."""
+        return Transcriber(assets.path("whisper-base"), threads=self.threads)
+
+    @cached_property
+    def heads(self) -> dict[str, EmotionHead]:
+        """The emotion heads trained with the checkpoint."""
+        return load_heads(self.checkpoint / "heads.safetensors")

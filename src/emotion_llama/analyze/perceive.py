@@ -1,0 +1,217 @@
+"""Clip → what can be seen and heard in it, before any language model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from emotion_llama.analyze.parts import Parts
+from emotion_llama.clip import Clip, Modality, Observation, PeakFrame, Transcript
+from emotion_llama.errors import MediaError, UsageError
+from emotion_llama.media import DecodeNotes, iter_frames, probe, read_frame, read_waveform
+from emotion_llama.media.types import SAMPLE_RATE_HZ, Frame, MediaInfo, Waveform
+from emotion_llama.perception.describe import describe_face, describe_voice, describe_words
+from emotion_llama.perception.measurements import FaceMeasures, SoundMeasures
+from emotion_llama.perception.scene import describe_scene
+from emotion_llama.perception.sound import perceive_sound
+from emotion_llama.settings import AnalyzeSettings
+
+MIN_SOUND_S = 0.2
+"""Shorter sound gives the audio encoder too few frames for four chunks; it does not count as present."""
+
+
+class Stopwatch:
+    """Seconds spent in each named part; nested use adds up by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def time(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to `name`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Percept:
+    """Everything perceived in one clip. `faces` is `None` without a picture, `sound` and `waveform` without sound."""
+
+    clip: Clip
+    media: MediaInfo | None
+    faces: FaceMeasures | None
+    frame: Frame | None
+    peak: PeakFrame | None
+    sound: SoundMeasures | None
+    waveform: Waveform | None
+    transcript: Transcript
+    observations: tuple[Observation, ...]
+    notes: tuple[DecodeNotes, ...] = ()
+
+
+def perceive(clip: Clip, settings: AnalyzeSettings, parts: Parts, watch: Stopwatch) -> Percept:
+    """Look at and listen to one clip. Raises `MediaError` for a recording that cannot be read.
+
+    Inputs named in `settings.without` are not even decoded, except that sound is still transcribed when only audio is
+    left out, because the words are another input. Raises `UsageError` when nothing is left to look at.
+    """
+    if clip.path is None:
+        return _read(clip, settings)
+    sound_notes, picture_notes = DecodeNotes(), DecodeNotes()
+    with watch.time("probe"):
+        media = probe(clip.path)
+    waveform = _listen(clip, media, settings, sound_notes, watch)
+    sound = _hear(clip, waveform, settings, parts, watch)
+    transcript = _transcript(clip, sound, settings)
+    faces, frame, peak = _see(clip, media, sound, settings, parts, picture_notes, watch)
+    with watch.time("describe"):
+        observations = _describe(faces, frame, sound, transcript, settings)
+    percept = Percept(
+        clip, media, faces, frame, peak, sound, waveform, transcript, observations, (picture_notes, sound_notes)
+    )
+    if not any(present_inputs(percept, settings).values()):
+        left_out = f" (left out as asked: {', '.join(settings.without)})" if settings.without else ""
+        raise MediaError(
+            f"{clip.clip}: nothing to analyse: expected a picture, at least {MIN_SOUND_S} s of audible sound or a "
+            f"transcript, found none{left_out}; give another recording, or a transcript"
+        )
+    return percept
+
+
+def _read(clip: Clip, settings: AnalyzeSettings) -> Percept:
+    """Text alone."""
+    if clip.transcript is None or "text" in settings.without:
+        raise UsageError(f"{clip.clip}: nothing to analyse: it has no recording, and no transcript that may be used")
+    transcript = Transcript(text=clip.transcript, source="given")
+    return Percept(clip, None, None, None, None, None, None, transcript, tuple(describe_words(transcript)))
+
+
+def _listen(
+    clip: Clip, media: MediaInfo, settings: AnalyzeSettings, notes: DecodeNotes, watch: Stopwatch
+) -> Waveform | None:
+    words_wanted = settings.transcribe and clip.transcript is None and "text" not in settings.without
+    if not media.has_sound or ("audio" in settings.without and not words_wanted):
+        return None
+    with watch.time("decode sound"):
+        return read_waveform(media, start_s=clip.start_s, end_s=clip.end_s, notes=notes)
+
+
+def _hear(
+    clip: Clip, waveform: Waveform | None, settings: AnalyzeSettings, parts: Parts, watch: Stopwatch
+) -> SoundMeasures | None:
+    if waveform is None:
+        return None
+    ask = settings.transcribe and clip.transcript is None and "text" not in settings.without
+    with watch.time("voice"):
+        sound = perceive_sound(waveform, None, clip.transcript)
+    if not ask:
+        return sound
+    with watch.time("transcribe"):
+        spans = sound.trace.speech_s if sound.trace is not None else ()
+        return replace(sound, transcript=parts.transcriber.transcribe(waveform, spans))
+
+
+def _transcript(clip: Clip, sound: SoundMeasures | None, settings: AnalyzeSettings) -> Transcript:
+    if "text" in settings.without:
+        return Transcript(text=None, source="none")
+    if clip.transcript is not None:
+        return Transcript(text=clip.transcript, source="given")
+    return sound.transcript if sound is not None else Transcript(text=None, source="none")
+
+
+def _see(
+    clip: Clip,
+    media: MediaInfo,
+    sound: SoundMeasures | None,
+    settings: AnalyzeSettings,
+    parts: Parts,
+    notes: DecodeNotes,
+    watch: Stopwatch,
+) -> tuple[FaceMeasures | None, Frame | None, PeakFrame | None]:
+    if not media.has_picture or "video" in settings.without:
+        return None, None, None
+    speech = sound.trace.speech_s if sound is not None and sound.trace is not None else ()
+    frames = iter_frames(
+        media,
+        start_s=clip.start_s,
+        end_s=clip.end_s,
+        max_frames_s=settings.max_frames_s,
+        max_frames=settings.max_frames,
+        notes=notes,
+    )
+    with watch.time("faces"):
+        seen = _Times(frames)
+        faces = parts.face_reader.read(seen, speech)
+    if not seen.index_and_time:
+        raise MediaError(f"{media.path}: no frame could be decoded from its picture stream; export or copy it again")
+    with watch.time("frame"):
+        peak = choose_frame(seen.index_and_time, faces, settings)
+        frame = read_frame(media.path, peak.time_s)
+    return faces, frame, peak
+
+
+class _Times:
+    """Passes frames through and remembers their indices and times only."""
+
+    def __init__(self, frames: Iterator[Frame]) -> None:
+        self._frames = frames
+        self.index_and_time: list[tuple[int, float]] = []
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._frames:
+            self.index_and_time.append((frame.index, frame.time_s))
+            yield frame
+
+
+def choose_frame(times: list[tuple[int, float]], faces: FaceMeasures, settings: AnalyzeSettings) -> PeakFrame:
+    """Choose the frame for the global encoder. Without a face the peak policy takes the middle frame.
+
+    `times` are (index, seconds) of the sampled frames, at least one.
+    """
+    if len(times) == 1:
+        return PeakFrame(index=times[0][0], time_s=times[0][1], policy="only")
+    if settings.frame == "peak" and faces.main is not None and faces.peak is not None:
+        sample = faces.tracks[faces.main].samples[faces.peak]
+        return PeakFrame(index=sample.frame_index, time_s=sample.time_s, policy="peak")
+    if settings.frame == "random":
+        place = int(np.random.default_rng(settings.seed).integers(len(times)))
+        return PeakFrame(index=times[place][0], time_s=times[place][1], policy="random")
+    first = settings.frame == "first"
+    place = 0 if first else len(times) // 2
+    return PeakFrame(index=times[place][0], time_s=times[place][1], policy="first" if first else "middle")
+
+
+def _describe(
+    faces: FaceMeasures | None,
+    frame: Frame | None,
+    sound: SoundMeasures | None,
+    transcript: Transcript,
+    settings: AnalyzeSettings,
+) -> tuple[Observation, ...]:
+    found: list[Observation] = []
+    if faces is not None:
+        found += describe_face(faces, sound.trace.speech_s if sound is not None and sound.trace is not None else ())
+        if frame is not None:
+            found += describe_scene(frame, faces)
+    if sound is not None and "audio" not in settings.without:
+        found += describe_voice(sound)
+    return (*found, *describe_words(transcript))
+
+
+def present_inputs(percept: Percept, settings: AnalyzeSettings) -> dict[Modality, bool]:
+    """Which inputs really reach the model."""
+    sound, waveform = percept.sound, percept.waveform
+    long_enough = waveform is not None and len(waveform.samples) >= MIN_SOUND_S * SAMPLE_RATE_HZ
+    heard = long_enough and sound is not None and not sound.silent
+    return {
+        "video": percept.faces is not None,
+        "audio": heard and "audio" not in settings.without,
+        "text": percept.transcript.text is not None,
+    }

@@ -1,0 +1,109 @@
+"""A preset's checkpoint on disk, and the device it runs on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+
+from emotion_llama import __version__, assets
+from emotion_llama.clip import Provenance
+from emotion_llama.errors import ModelError, UsageError
+from emotion_llama.model import checkpoint
+from emotion_llama.model.configuration import EmotionLlamaConfig
+from emotion_llama.model.processing import EmotionLlamaProcessor
+from emotion_llama.model.score import ClipReader
+from emotion_llama.prompt import PROMPT_VERSION
+from emotion_llama.settings import AnalyzeSettings
+
+PRESETS = ("nano",)
+LAYOUT = "aligned"
+WEIGHTS_LICENCE = "CC-BY-NC-SA-4.0"
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_VERSIONS = ("torch", "transformers", "peft", "numpy", "av", "faster-whisper", "ai-edge-litert")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A checkpoint folder with what is needed to run it. `llm` is the folder of its language model's weights."""
+
+    name: str
+    folder: Path
+    device: str
+    dtype: torch.dtype
+    threads: int
+
+    def config(self) -> EmotionLlamaConfig:
+        """The checkpoint's configuration."""
+        config: EmotionLlamaConfig = EmotionLlamaConfig.from_pretrained(self.folder)
+        return config
+
+    def load_reader(self) -> ClipReader:
+        """Load the language model with its adapter merged, ready to read clips."""
+        torch.set_num_threads(self.threads)
+        llm = assets.path(self.config().llm)
+        model = checkpoint.load_adapter(self.folder, llm, device=self.device, dtype=self.dtype, merge=True)
+        return ClipReader(model, EmotionLlamaProcessor.from_pretrained(llm, model.config))
+
+
+def load_preset(name: str | Path, *, device: str, dtype: str, threads: int | None) -> Preset:
+    """Find a preset by name or folder and choose where it runs; reads no weights. Raises `UsageError`, `ModelError`."""
+    folder = Path(str(files("emotion_llama") / "weights" / str(name))) if str(name) in PRESETS else Path(name)
+    if not folder.is_dir():
+        raise UsageError(f"unknown model {str(name)!r}: give one of {', '.join(PRESETS)} or a checkpoint folder")
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder}: no config.json there; expected a checkpoint folder written by training")
+    where = choose_device(device)
+    return Preset(str(name), folder, where, choose_dtype(dtype, where), threads or _default_threads())
+
+
+def choose_device(device: str) -> str:
+    """Resolve `auto` and check the rest. Raises `UsageError` for a device that is not there."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = device.partition(":")
+    count = {"cpu": 1, "cuda": torch.cuda.device_count()}.get(kind, 0)
+    if not (number or "0").isdecimal() or int(number or "0") >= count:
+        raise UsageError(f"device {device!r} is not available here; give auto, cpu, or cuda where there is a GPU")
+    return device
+
+
+def choose_dtype(dtype: str, device: str) -> torch.dtype:
+    """Resolve `auto`: bfloat16 where the processor computes in it, else float32. Raises `UsageError` otherwise."""
+    if dtype == "auto":
+        fast = torch.cuda.is_bf16_supported() if device != "cpu" else _cpu_has_bfloat16()
+        return torch.bfloat16 if fast else torch.float32
+    if dtype not in _DTYPES:
+        raise UsageError(f"dtype {dtype!r}: give auto, {', '.join(_DTYPES)}")
+    return _DTYPES[dtype]
+
+
+def _cpu_has_bfloat16() -> bool:
+    flags = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
+
+
+def _default_threads() -> int:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return min(usable, 8)
+
+
+def provenance(preset: Preset, settings: AnalyzeSettings) -> Provenance:
+    """Say what made a result."""
+    return Provenance(
+        package=f"emotion-llama {__version__}",
+        model=preset.name,
+        weights_sha256=checkpoint.adapter_sha256(preset.folder),
+        weights_licence=WEIGHTS_LICENCE if preset.name in PRESETS else None,
+        prompt_version=PROMPT_VERSION,
+        layout=LAYOUT,
+        label_orders=settings.label_orders,
+        seed=settings.seed,
+        device=preset.device,
+        dtype=str(preset.dtype).removeprefix("torch."),
+        versions={name: version(name) for name in _VERSIONS},
+    )

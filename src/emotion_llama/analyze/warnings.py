@@ -1,0 +1,129 @@
+"""What a reader of the result must know, in words a person understands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from emotion_llama.analyze.perceive import MIN_SOUND_S, Percept
+from emotion_llama.clip import InputState, Modality
+from emotion_llama.labels import canonical, is_known
+from emotion_llama.perception.measurements import FaceMeasures, SoundMeasures
+from emotion_llama.settings import AnalyzeSettings
+
+SHORT_S = 0.5
+DARK_LUMA = 24.0
+LOW_LABEL_MASS = 0.2
+ORDER_SPREAD = 0.15
+UNSURE = 0.4
+SEEN_SHARE = 0.5
+
+
+def input_states(
+    percept: Percept, settings: AnalyzeSettings, present: Mapping[Modality, bool]
+) -> dict[Modality, InputState]:
+    """Say for each input whether it was present, and why not."""
+    reasons = {
+        "video": _video_reason(percept),
+        "audio": _audio_reason(percept),
+        "text": _text_reason(percept, settings),
+    }
+    return {
+        name: InputState(
+            present=there,
+            reason=("left out as asked" if name in settings.without else reasons[name]) if not there else "present",
+        )
+        for name, there in present.items()
+    }
+
+
+def _video_reason(percept: Percept) -> str:
+    if percept.media is None:
+        return "text alone was given"
+    return "the recording has no picture"
+
+
+def _audio_reason(percept: Percept) -> str:
+    if percept.media is None:
+        return "text alone was given"
+    if percept.waveform is None:
+        return "the recording has no sound"
+    if percept.waveform.duration_s < MIN_SOUND_S:
+        return f"the sound is shorter than {MIN_SOUND_S} s"
+    return "the sound track is silent"
+
+
+def _text_reason(percept: Percept, settings: AnalyzeSettings) -> str:
+    if not settings.transcribe:
+        return "no transcript was given and recognition was switched off"
+    return "there was no sound to transcribe and no transcript was given"
+
+
+def perception_warnings(percept: Percept) -> Iterator[str]:
+    """Warn about the recording itself."""
+    for notes in percept.notes:
+        if notes.damaged:
+            yield f"The file is damaged: {notes.reason}. Only what could be decoded was used."
+    media = percept.media
+    if media is not None and media.kind != "image" and media.duration_s is not None and media.duration_s < SHORT_S:
+        yield f"The recording is very short ({media.duration_s:.1f} s); measurements over time mean little."
+    if percept.faces is not None:
+        yield from _face_warnings(percept.faces, percept)
+    if percept.sound is not None:
+        yield from _sound_warnings(percept.sound)
+
+
+def _face_warnings(faces: FaceMeasures, percept: Percept) -> Iterator[str]:
+    if percept.frame is not None and float(percept.frame.rgb.mean()) < DARK_LUMA:
+        yield "The picture is nearly black; what is read from it means little."
+    if faces.main is None:
+        yield "No face was found; the answer rests on the other inputs and on the picture as a whole."
+        return
+    share = len(faces.tracks[faces.main].samples) / max(1, faces.frames_seen)
+    if share < SEEN_SHARE:
+        yield f"The face was visible in only {share:.0%} of the frames looked at."
+    others = len(faces.tracks) - 1
+    if others:
+        yield (
+            f"{len(faces.tracks)} faces were found; the answer is about the largest one that was seen longest. "
+            "The voice may belong to someone else."
+        )
+    if faces.action_units is not None and faces.action_units.baseline == "population":
+        yield "Facial movements are measured against an average face: there were too few frames to learn this one."
+
+
+def _sound_warnings(sound: SoundMeasures) -> Iterator[str]:
+    if sound.silent:
+        yield "The sound track is silent; the voice says nothing about the emotion here."
+    elif sound.voice is None:
+        yield "No speech was found in the sound; the voice measurements are missing."
+    probability = sound.transcript.language_probability
+    if sound.transcript.language not in (None, "en") and probability is not None:
+        yield (
+            f"The speech was recognised as language {sound.transcript.language!r} ({probability:.0%}); "
+            "the model's words were trained on English."
+        )
+
+
+def answer_warnings(
+    labels: Sequence[str],
+    trained: Sequence[str],
+    probabilities: Mapping[str, float],
+    label_mass: float | None,
+    order_sensitivity: float | None,
+) -> Iterator[str]:
+    """Warn about the answer: labels never trained, little label mass, label-order sensitivity, no clear winner."""
+    known = {canonical(label) for label in trained}
+    strange = [label for label in labels if not is_known(label) or canonical(label) not in known]
+    if strange:
+        words = ", ".join(strange)
+        yield f"The model was never trained on: {words}. Their probabilities are a guess from the word alone."
+    if label_mass is not None and label_mass < LOW_LABEL_MASS:
+        yield (
+            "The model would rather have said something else: "
+            f"all asked labels together have {label_mass:.0%} of its belief."
+        )
+    if order_sensitivity is not None and order_sensitivity > ORDER_SPREAD:
+        yield "The answer depends on the order in which the labels are listed; take it with care."
+    if probabilities and max(probabilities.values()) < UNSURE:
+        best = sorted(probabilities, key=lambda label: -probabilities[label])[:2]
+        yield f"The model is not sure: {best[0]} and {best[1]} are the likeliest, neither clearly."

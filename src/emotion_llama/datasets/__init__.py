@@ -1,0 +1,1 @@
+"""Readers of original data sets, and splits by speaker."""

@@ -1,0 +1,62 @@
+"""Face measurements → the `local` and `face_emotion` features of the language model.
+
+The rows that go into the face head are the same for a still picture in training and for every frame of a clip, so that
+one head serves both.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_llama.encoders.heads import EmotionHead
+from emotion_llama.perception.measurements import ACTION_UNITS, EXPRESSIONS, FaceMeasures
+
+LOCAL_WIDTH = 128 + len(EXPRESSIONS)
+HEAD_WIDTH = 128 + 2 * len(EXPRESSIONS) + len(ACTION_UNITS)
+FLOOR = 1e-4
+"""Probabilities are floored here before the logarithm: the nets give exact zeros."""
+
+
+def _log(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    logs: NDArray[np.float32] = np.log(np.maximum(probabilities, FLOOR)).astype(np.float32)
+    return logs
+
+
+def head_rows(
+    features: NDArray[np.float32],
+    expressions: NDArray[np.float32],
+    opinions: NDArray[np.float32],
+    intensity: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Rows for the face head, (n, `HEAD_WIDTH`).
+
+    Takes the expression net's pooled map (n, 128) and probabilities (n, 7), the second net's probabilities (n, 7) and
+    action-unit intensities (n, 18).
+    """
+    return np.hstack([features, _log(expressions), _log(opinions), intensity / 5.0]).astype(np.float32)
+
+
+def local_tokens(faces: FaceMeasures) -> NDArray[np.float32] | None:
+    """Give the `local` feature (2, 135): the main face's mean over the clip, and its peak frame; `None` without one."""
+    if faces.face_features is None or faces.expressions is None or faces.peak is None:
+        return None
+    rows = np.hstack([faces.face_features, _log(faces.expressions)])  # (F, 135)
+    return np.stack([rows.mean(axis=0), rows[faces.peak]]).astype(np.float32)  # (2, 135)
+
+
+def pick_samples(faces: FaceMeasures, count: int) -> NDArray[np.int64]:
+    """Choose up to `count` samples of the main track for the second expression net: evenly spread, with the peak."""
+    assert faces.main is not None and faces.peak is not None
+    total = len(faces.tracks[faces.main].samples)
+    spread = np.linspace(0, total - 1, min(count, total)).round().astype(np.int64)
+    spread[int(np.abs(spread - faces.peak).argmin())] = faces.peak
+    return np.unique(spread)
+
+
+def face_emotion(head: EmotionHead, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the `face_emotion` feature (1, K): the head's log-probabilities averaged over frames, renormalised."""
+    mean = head.log_probabilities(rows).mean(axis=0)  # (K,)
+    weights = np.exp(mean - mean.max())
+    mixture: NDArray[np.float32] = (weights / weights.sum())[None].astype(np.float32)  # (1, K)
+    return mixture

@@ -1,0 +1,267 @@
+"""The emotion as the likeliest label, not as parsed text: log-likelihoods of all labels under several label orders.
+
+One pass over soft tokens and transcript fills a key-value cache. All label orders and all labels then go through the
+model together, as one packed sequence: each order's suffix follows the shared prefix, each label follows its order's
+suffix, and a mask keeps them from seeing one another. Nothing is computed twice and the cache is not copied.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import DynamicCache
+
+from emotion_llama.clip import Task
+from emotion_llama.errors import ModelError
+from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
+from emotion_llama.model.packing import Packed, chunks, pack
+from emotion_llama.model.processing import EmotionLlamaProcessor, Features
+
+
+@dataclass(frozen=True)
+class ClipPrefix:
+    """A clip the model has read: its inputs and the key-value cache behind them. Never changed; forked for each use."""
+
+    features: Features
+    transcript: str | None
+    cache: DynamicCache
+    length: int
+
+
+@dataclass(frozen=True)
+class LabelLikelihoods:
+    """What the model thinks of each label.
+
+    `per_order` (O, L): log-likelihood of each label under each label order, columns as in `labels`. `mean` (L,): its
+    mean over orders. `order_sensitivity`: mean over labels of the standard deviation, across orders, of the
+    probability among the asked labels (before calibration). `label_mass`: probability, at the answer's first token, of
+    the asked labels' first tokens together (mean over orders); low means that the model wanted to say something else. `end_scored`:
+    whether the end token after the label is part of the likelihood.
+    """
+
+    labels: tuple[str, ...]
+    orders: tuple[tuple[str, ...], ...]
+    per_order: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    order_sensitivity: float
+    label_mass: float
+    end_scored: bool
+
+
+class ClipReader:
+    """Scores labels and writes answers about clips, reading each clip once.
+
+    The model is put in evaluation mode. Labels are scored with the end token as soon as one of them has several tokens,
+    so that a label cannot win by being the start of another; where every label is one token the choice is made at that
+    token, the end adds next to nothing, and it is left out: one forward pass decides. `end` overrides this.
+    """
+
+    def __init__(self, model: EmotionLlamaForConditionalGeneration, processor: EmotionLlamaProcessor) -> None:
+        self.model = model.eval()
+        self.processor = processor
+        self._priors: dict[tuple[tuple[str, ...], int, int, bool | None], LabelLikelihoods] = {}
+
+    @torch.inference_mode()
+    def read(self, features: Features, transcript: str | None) -> ClipPrefix:
+        """Run soft tokens and transcript through the model and keep the cache.
+
+        `features`: group → (N, E), present ones only. Raises `ModelError` for features that do not fit the model.
+        """
+        prompt = self.processor.render("emotion", (), transcript, features)
+        ids = self.processor.token_ids(prompt.prefix)
+        cache = DynamicCache(config=self.model.config.text_config)
+        self.model(**self._inputs(ids, features), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return ClipPrefix(dict(features), transcript, cache, len(ids))
+
+    @torch.inference_mode()
+    def score(
+        self, prefix: ClipPrefix, labels: Sequence[str], *, orders: int = 4, seed: int = 0, end: bool | None = None
+    ) -> LabelLikelihoods:
+        """Score every label under up to `orders` seeded label orders, from the prefix's cache.
+
+        Raises `ModelError` if there are no labels or two labels have the same tokens.
+        """
+        answers, end = self._answers(labels, end)
+        chosen = label_orders(labels, orders, seed)
+        rows: list[list[float]] = []
+        mass: list[float] = []
+        for group in chunks([self._suffix_ids(prefix, "emotion", order) for order in chosen], answers):
+            packed = pack(group, answers, prefix.length)
+            logp, index = self._packed_logp(prefix, packed)
+            for places in packed.places:
+                found = [[index[place] for place in run] for run in places]
+                rows.append([float(logp[run, answer].sum()) for run, answer in zip(found, answers, strict=True)])
+                mass.append(_first_mass(logp[found[0][0]], answers))
+        return _likelihoods(labels, chosen, rows, mass, end)
+
+    @torch.inference_mode()
+    def score_from_scratch(
+        self, prefix: ClipPrefix, labels: Sequence[str], *, orders: int = 4, seed: int = 0, end: bool | None = None
+    ) -> LabelLikelihoods:
+        """Give what `score` gives, the plain and slow way: one full forward for each label of each order, no cache."""
+        answers, end = self._answers(labels, end)
+        chosen = label_orders(labels, orders, seed)
+        rows: list[list[float]] = []
+        mass: list[float] = []
+        for order in chosen:
+            prompt = self.processor.render("emotion", order, prefix.transcript, prefix.features)
+            ids = self.processor.token_ids((*prompt.prefix, *prompt.suffix))
+            runs = [self._full_logp(ids, answer, prefix.features) for answer in answers]
+            picked = [float(run[range(len(answer)), answer].sum()) for run, answer in zip(runs, answers, strict=True)]
+            rows.append(picked)
+            mass.append(_first_mass(runs[0][0], answers))
+        return _likelihoods(labels, chosen, rows, mass, end)
+
+    def prior(
+        self, labels: Sequence[str], *, orders: int = 4, seed: int = 0, end: bool | None = None
+    ) -> LabelLikelihoods:
+        """Score the labels on the blank clip (no features, not transcribed): the model's bias. Computed once."""
+        key = (tuple(labels), orders, seed, end)
+        if key not in self._priors:
+            self._priors[key] = self.score(self.read({}, None), labels, orders=orders, seed=seed, end=end)
+        return self._priors[key]
+
+    def answer(
+        self,
+        prefix: ClipPrefix,
+        task: Task,
+        *,
+        labels: Sequence[str] = (),
+        clues: Sequence[str] = (),
+        max_new_tokens: int = 96,
+        seed: int = 0,
+        temperature: float = 0.0,
+    ) -> str:
+        """Write the answer to one task: greedy, or sampled with `seed` at a temperature above 0."""
+        ids = self._suffix_ids(prefix, task, labels, clues)
+        return self.processor.decode(list(self._tokens(prefix, ids, max_new_tokens, seed, temperature)))
+
+    def stream(
+        self,
+        prefix: ClipPrefix,
+        task: Task,
+        *,
+        labels: Sequence[str] = (),
+        clues: Sequence[str] = (),
+        max_new_tokens: int = 96,
+    ) -> Iterator[str]:
+        """Yield the greedy answer while it is written; the pieces join to the text that `answer` gives."""
+        ids: list[int] = []
+        done = ""
+        for token in self._tokens(prefix, self._suffix_ids(prefix, task, labels, clues), max_new_tokens, 0, 0.0):
+            ids.append(token)
+            text = self.processor.decode(ids)
+            if not text.endswith("\ufffd"):  # half a character: wait for its other bytes
+                yield text[len(done) :]
+                done = text
+        yield self.processor.decode(ids)[len(done) :]
+
+    @torch.inference_mode()
+    def _tokens(
+        self, prefix: ClipPrefix, ids: Sequence[int], limit: int, seed: int, temperature: float
+    ) -> Iterator[int]:
+        """Yield answer tokens up to the end token or `limit`."""
+        draw = torch.Generator().manual_seed(seed)
+        cache, step = _fork(prefix.cache), list(ids)
+        for _ in range(limit):
+            inputs = torch.tensor([step], device=self.model.device)
+            logits = self.model(input_ids=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
+            if temperature > 0:
+                chances = (logits.float().cpu() / temperature).softmax(-1)
+                token = int(torch.multinomial(chances, 1, generator=draw))
+            else:
+                token = int(logits.argmax())
+            if token == self.processor.end_id:
+                return
+            yield token
+            step = [token]
+
+    def _answers(self, labels: Sequence[str], end: bool | None) -> tuple[list[list[int]], bool]:
+        answers = [self.processor.answer_ids(label) for label in labels]
+        if not answers or len({tuple(answer) for answer in answers}) < len(answers):
+            raise ModelError(
+                f"labels to score: expected one or more different ones, found {', '.join(labels) or 'none'}"
+            )
+        end = any(len(answer) > 1 for answer in answers) if end is None else end
+        return [[*answer, self.processor.end_id] if end else answer for answer in answers], end
+
+    def _suffix_ids(
+        self, prefix: ClipPrefix, task: Task, labels: Sequence[str], clues: Sequence[str] = ()
+    ) -> list[int]:
+        prompt = self.processor.render(task, labels, prefix.transcript, prefix.features, clues)
+        ids = self.processor.token_ids(prompt.suffix)
+        self.processor.check_length("under analysis", prefix.length + len(ids))
+        return ids
+
+    def _inputs(self, ids: Sequence[int], features: Features) -> dict[str, object]:
+        tensors, present = self.processor.collate([features])
+        device = self.model.device
+        return {
+            "input_ids": torch.tensor([ids], device=device),
+            "features": {name: rows.to(device) for name, rows in tensors.items()},
+            "feature_mask": {name: rows.to(device) for name, rows in present.items()},
+        }
+
+    def _packed_logp(self, prefix: ClipPrefix, packed: Packed) -> tuple[Tensor, dict[int, int]]:
+        """Give log-probabilities (W, V) at the W places that predict something, and each place's row."""
+        device, dtype = self.model.device, self.model.get_input_embeddings().weight.dtype
+        wanted = sorted({place for suffix in packed.places for run in suffix for place in run})
+        sees = torch.cat([torch.ones(len(packed.ids), prefix.length, dtype=torch.bool), packed.sees], 1)
+        mask = torch.zeros(sees.shape, dtype=dtype).masked_fill(~sees, torch.finfo(dtype).min)
+        outputs = self.model(
+            input_ids=torch.tensor([packed.ids], device=device),
+            attention_mask=mask[None, None].to(device),  # (1, 1, P, prefix + P)
+            position_ids=torch.tensor([packed.positions], device=device),
+            past_key_values=_fork(prefix.cache),
+            use_cache=True,
+            logits_to_keep=torch.tensor(wanted, device=device),
+        )
+        return outputs.logits[0].float().log_softmax(-1), {place: row for row, place in enumerate(wanted)}
+
+    def _full_logp(self, ids: list[int], answer: list[int], features: Features) -> Tensor:
+        """Give log-probabilities (answer tokens, V) after a full forward over prompt and answer."""
+        logits = self.model(**self._inputs(ids + answer, features), use_cache=False).logits
+        logp: Tensor = logits[0, len(ids) - 1 : -1].float().log_softmax(-1)
+        return logp
+
+
+def label_orders(labels: Sequence[str], orders: int, seed: int) -> tuple[tuple[str, ...], ...]:
+    """Give up to `orders` different orders of the labels: as given, then seeded permutations (fewer if L! is less)."""
+    rng = np.random.default_rng(seed)
+    found = [tuple(labels)]
+    while len(found) < min(orders, math.factorial(len(labels))):
+        order = tuple(labels[index] for index in rng.permutation(len(labels)))
+        if order not in found:
+            found.append(order)
+    return tuple(found)
+
+
+def _likelihoods(
+    labels: Sequence[str],
+    orders: tuple[tuple[str, ...], ...],
+    rows: Sequence[Sequence[float]],
+    mass: Sequence[float],
+    end: bool,
+) -> LabelLikelihoods:
+    per_order = np.asarray(rows, np.float64)  # (O, L)
+    among = np.exp(per_order - np.logaddexp.reduce(per_order, axis=1, keepdims=True))  # (O, L) probabilities
+    spread = float(among.std(axis=0).mean())
+    return LabelLikelihoods(tuple(labels), orders, per_order, per_order.mean(axis=0), spread, float(np.mean(mass)), end)
+
+
+def _first_mass(logp: Tensor, answers: Sequence[Sequence[int]]) -> float:
+    return float(logp[sorted({answer[0] for answer in answers})].exp().sum())
+
+
+def _fork(cache: DynamicCache) -> DynamicCache:
+    """Share the cached tensors: a fork that grows makes new ones, the original stays as it was."""
+    fork = copy.copy(cache)
+    fork.layers = [copy.copy(layer) for layer in cache.layers]
+    return fork

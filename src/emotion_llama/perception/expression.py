@@ -1,0 +1,110 @@
+"""What a face looks like it expresses, from two small nets that were trained apart."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from emotion_llama.encoders.face_expression import FEATURE_WIDTH, SIDE_PX, WEIGHTS_FILE, FaceExpressionNet
+from emotion_llama.encoders.weights import asset_file, load_weights
+from emotion_llama.errors import AssetCorruptError, MediaError
+from emotion_llama.perception.measurements import EXPRESSIONS
+
+OPINION_FILE = "model_optimized.tflite"
+OPINION_LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+"""Output order of the second net, in the words of `EXPRESSIONS`."""
+
+_OPINION_SIDE_PX = 200
+_BATCH = 64  # bounds memory on long recordings
+
+
+class ExpressionNet:
+    """The face-expression net: `(n, H, W, 3)` RGB crops to probabilities and features.
+
+    The crops are upright and eye-aligned with about 20 % of padding around the face. `folder` holds
+    `face_expression.safetensors`; it is read at the first use.
+    """
+
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        self.folder = folder
+        self.device = device
+
+    @cached_property
+    def _net(self) -> FaceExpressionNet:
+        return load_weights(FaceExpressionNet(), asset_file(self.folder, WEIGHTS_FILE), self.device)
+
+    def __call__(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Probabilities `(n, 7)` in the order of `EXPRESSIONS` and features `(n, 128)`.
+
+        A feature is the mean over the 4×4 map before the last convolution (signed: no ReLU stands there). No crop gives
+        no rows. Raises `MediaError` if the crops are not 8-bit RGB.
+        """
+        _check(crops)
+        probabilities = np.empty((len(crops), len(EXPRESSIONS)), dtype=np.float32)
+        features = np.empty((len(crops), FEATURE_WIDTH), dtype=np.float32)
+        for start in range(0, len(crops), _BATCH):
+            rows = slice(start, start + _BATCH)
+            faces = torch.from_numpy(np.stack([_grey(crop) for crop in crops[rows]])[:, None]).to(self.device)
+            with torch.inference_mode():
+                p, f = self._net(faces)
+            probabilities[rows], features[rows] = p.cpu().numpy(), f.cpu().numpy()
+        return probabilities, features
+
+
+class FaceOpinionNet:
+    """A second opinion: a MobileNetV2 with seven expressions. Over-confident; use it beside `ExpressionNet` only.
+
+    `folder` holds `model_optimized.tflite`; it is read at the first use.
+    """
+
+    def __init__(self, folder: Path, threads: int = 1) -> None:
+        self.folder = folder
+        self.threads = threads
+
+    @cached_property
+    def _interpreter(self) -> Interpreter:
+        path = asset_file(self.folder, OPINION_FILE)
+        try:
+            interpreter = Interpreter(model_path=str(path), num_threads=self.threads)
+        except ValueError as error:
+            raise AssetCorruptError(
+                f"{path}: not a readable tflite model ({error}); delete it and run: emotion-llama fetch nano"
+            ) from error
+        interpreter.allocate_tensors()
+        return interpreter
+
+    def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities `(n, 7)` in the order of `EXPRESSIONS`; `MediaError` if the crops are not 8-bit RGB."""
+        _check(crops)
+        columns = [OPINION_LABELS.index(name) for name in EXPRESSIONS]
+        probabilities = np.empty((len(crops), len(EXPRESSIONS)), dtype=np.float32)
+        for row, crop in enumerate(crops):
+            probabilities[row] = self._scores(crop)[columns]
+        return probabilities
+
+    def _scores(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+        side = (_OPINION_SIDE_PX, _OPINION_SIDE_PX)
+        face = cv2.resize(crop, side, interpolation=cv2.INTER_LINEAR).astype(np.float32) / 255
+        net = self._interpreter
+        net.set_tensor(net.get_input_details()[0]["index"], face[None])
+        net.invoke()
+        scores: NDArray[np.float32] = net.get_tensor(net.get_output_details()[0]["index"])[0]
+        return scores
+
+
+def _check(crops: NDArray[np.uint8]) -> None:
+    if crops.ndim != 4 or crops.shape[-1] != 3 or crops.dtype != np.uint8:
+        raise MediaError(f"wanted RGB face crops (n, H, W, 3) of uint8, found shape {crops.shape} of {crops.dtype}")
+
+
+def _grey(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """One RGB crop to grey 64×64 in -1 to 1."""
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+    return (np.asarray(small, dtype=np.float32) / 255 * 2 - 1).astype(np.float32)

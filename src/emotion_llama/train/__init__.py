@@ -1,0 +1,1 @@
+"""Training of the shipped `nano` weights: extract features, fit heads, train projectors and LoRA, calibrate."""

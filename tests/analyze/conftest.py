@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import pytest
+
+from emotion_llama.clip import (
+    Analysis,
+    Face,
+    InputState,
+    LabelScores,
+    Observation,
+    PeakFrame,
+    Provenance,
+    Segment,
+    Transcript,
+    Valence,
+    VoiceMeasures,
+)
+from emotion_llama.perception.measurements import ACTION_UNITS
+
+
+def _provenance() -> Provenance:
+    return Provenance(
+        package="emotion-llama 0.1.0",
+        model="nano",
+        weights_sha256="ab" * 32,
+        weights_licence="CC-BY-NC-SA-4.0",
+        prompt_version="1",
+        layout="aligned",
+        label_orders=4,
+        seed=0,
+        device="cpu",
+        dtype="float32",
+        versions={"python": "3.11"},
+    )
+
+
+def _voice() -> VoiceMeasures:
+    numbers = dict.fromkeys(VoiceMeasures.model_fields, 1.5)
+    return VoiceMeasures.model_validate({**numbers, "f0_hz": 142.3, "pause_count": 2, "jitter_percent": None})
+
+
+def _evidence() -> tuple[Observation, ...]:
+    return (
+        Observation(
+            channel="face",
+            text="the lip corners are pulled up",
+            source="mesh-au-1",
+            name="AU12",
+            value=2.31,
+            unit="of 5",
+            start_s=0.5,
+            end_s=1.5,
+            supports=("happy",),
+        ),
+        Observation(channel="voice", text="the voice is flat", source="model", verdict="contradicted"),
+    )
+
+
+@pytest.fixture
+def analysis() -> Analysis:
+    """A result with every part present."""
+    present = InputState(present=True, reason="ok")
+    return Analysis(
+        clip="clips/ann.mp4",
+        duration_s=4.0,
+        emotion="happy",
+        labels=("happy",),
+        valence=Valence(value=0.5, source="label-table-1"),
+        confidence=0.7,
+        probabilities={"neutral": 0.3, "happy": 0.7},
+        label_scores=LabelScores(raw={"happy": -1.0, "neutral": -2.0}, prior_corrected={"happy": 0.5, "neutral": -0.5}),
+        order_sensitivity=0.02,
+        reasoning="The lip corners are pulled up, so the person seems happy.",
+        visual="A person smiles.",
+        audio="A lively voice.",
+        evidence=_evidence(),
+        transcript=Transcript(
+            text="Grüße, 你好!", source="given", segments=(Segment(text="Grüße", start_s=0.1, end_s=1.0),)
+        ),
+        peak_frame=PeakFrame(index=7, time_s=1.25, policy="peak"),
+        faces=(Face(track=0, main=True, first_s=0, last_s=4, presence=0.9, box_px=(10, 10, 50, 50), score=0.9),),
+        action_units={f"AU{unit:02d}": unit / 10 for unit in ACTION_UNITS},
+        voice=_voice(),
+        inputs={"video": present, "audio": present, "text": InputState(present=False, reason="left out")},
+        warnings=("Two people speak.", "The picture is dark."),
+        timings_s={"decode": 0.2},
+        raw={"emotion": "happy"},
+        provenance=_provenance(),
+    )
+
+
+@pytest.fixture
+def bare_analysis(analysis: Analysis) -> Analysis:
+    """A result in which everything that may be missing is missing."""
+    nothing = InputState(present=False, reason="not there")
+    return analysis.model_copy(
+        update={
+            "duration_s": None, "emotion": None, "labels": (), "valence": None, "confidence": None,
+            "probabilities": {}, "label_scores": None, "order_sensitivity": None, "reasoning": None, "visual": None,
+            "audio": None, "evidence": (), "transcript": Transcript(text=None, source="none"), "peak_frame": None,
+            "faces": (), "action_units": {}, "voice": None, "warnings": (), "timings_s": {}, "raw": {},
+            "inputs": {"video": nothing, "audio": nothing, "text": nothing},
+        }
+    )  # fmt: skip
