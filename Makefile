@@ -47,9 +47,11 @@ types: install-dev
 
 docs: install-dev
 	$(BIN)/python docs/check.py
+	$(BIN)/python benchmarks/tables.py --check
 
 bench: assets install-dev
-	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/speed.py --json docs/speed.json
+	$(BIN)/python benchmarks/tables.py
 
 # Train the shipped nano weights, and score them; both need DATA, the folder of research data sets (docs/training.md).
 nano-weights: assets install-dev
@@ -57,6 +59,7 @@ nano-weights: assets install-dev
 
 score: assets install-dev
 	$(BIN)/python benchmarks/score.py --data "$(DATA)"
+	$(BIN)/python benchmarks/tables.py
 
 clean:
 	rm -rf $(VENV) $(OUT) build dist .mypy_cache .ruff_cache .pytest_cache

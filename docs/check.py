@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 COMMAND = re.compile(r"^\s*(?:\$ )?(emotion-llama [a-z]+|make [a-z-]+)", re.MULTILINE)
-PYTHON_BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
+SHELL = ("", "bash", "sh", "console")
 OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]+)")
 
 
@@ -24,6 +24,20 @@ def documents() -> list[Path]:
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+def fenced(text: str) -> list[tuple[str, str]]:
+    """Give (language, code) of every fenced block; a block that is not closed ends with the document."""
+    blocks: list[tuple[str, list[str]]] = []
+    inside = False
+    for line in text.splitlines():
+        if line.strip().startswith("```"):
+            inside = not inside
+            if inside:
+                blocks.append((line.strip().removeprefix("```").strip(), []))
+        elif inside:
+            blocks[-1][1].append(line)
+    return [(language, "\n".join(lines) + "\n") for language, lines in blocks]
 
 
 def broken_links(path: Path) -> list[str]:
@@ -37,7 +51,7 @@ def broken_links(path: Path) -> list[str]:
 def unknown_commands(path: Path) -> list[str]:
     """Commands in a document that neither the program nor the Makefile has, and options that no command has."""
     text = path.read_text(encoding="utf-8")
-    blocks = "\n".join(re.findall(r"```(?:bash|sh|console)?\n(.*?)```", text, re.DOTALL))
+    blocks = "\n".join(code for language, code in fenced(text) if language in SHELL)
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     wrong = []
     for command in sorted(set(COMMAND.findall(blocks))):
@@ -51,7 +65,7 @@ def unknown_commands(path: Path) -> list[str]:
             wrong += [
                 f"{path.relative_to(ROOT)}: `emotion-llama {match[1]}` has no option {option}"
                 for option in OPTION.findall(line)
-                if option not in _help(match[1])
+                if option not in OPTION.findall(_help(match[1]))
             ]
     return wrong
 
@@ -59,7 +73,9 @@ def unknown_commands(path: Path) -> list[str]:
 def bad_python(path: Path) -> list[str]:
     """Python blocks that do not compile."""
     wrong = []
-    for block in PYTHON_BLOCK.findall(path.read_text(encoding="utf-8")):
+    for language, block in fenced(path.read_text(encoding="utf-8")):
+        if language != "python":
+            continue
         try:
             compile(block, str(path), "exec")
         except SyntaxError as error:
@@ -82,7 +98,7 @@ def _help(command: str) -> str:
 
 
 def _subcommands() -> set[str]:
-    return set(re.findall(r"^\W*([a-z]+)\s{2,}", _help(""), re.MULTILINE)) | {"--help", "--version"}
+    return set(re.findall(r"^[\s│]+([a-z]+)\s{2,}", _help(""), re.MULTILINE)) | {"--help", "--version"}
 
 
 def main() -> int:

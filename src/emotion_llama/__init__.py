@@ -1,4 +1,4 @@
-"""Emotion-LLaMA: a raw recording in; emotion, calibrated probabilities, checked evidence and reasons out.
+"""Emotion-LLaMA: a raw recording in; emotion, calibrated probabilities, measured evidence and reasons out.
 
     import emotion_llama as el
     model = el.load("nano")

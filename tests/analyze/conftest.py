@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 
+from emotion_llama.analyze.perceive import Percept
 from emotion_llama.clip import (
     Analysis,
+    Clip,
     Face,
     InputState,
     LabelScores,
@@ -15,7 +22,17 @@ from emotion_llama.clip import (
     Valence,
     VoiceMeasures,
 )
-from emotion_llama.perception.measurements import ACTION_UNITS
+from emotion_llama.media.types import Frame, MediaInfo, Waveform
+from emotion_llama.perception.measurements import (
+    ACTION_UNITS,
+    EXPRESSIONS,
+    ActionUnitSeries,
+    FaceBox,
+    FaceMeasures,
+    FaceSample,
+    FaceTrack,
+    SoundMeasures,
+)
 
 
 def _provenance() -> Provenance:
@@ -102,3 +119,48 @@ def bare_analysis(analysis: Analysis) -> Analysis:
             "inputs": {"video": nothing, "audio": nothing, "text": nothing},
         }
     )  # fmt: skip
+
+
+def face_measures(frames: int = 4, tracks: int = 1, baseline: str = "own") -> FaceMeasures:
+    """Faces seen in every one of `frames` frames at 10 a second; action unit 12 grows to 3 at the last, the peak."""
+    box = FaceBox(np.array([10, 10, 50, 40], np.float32), np.zeros((6, 2), np.float32), 0.9)
+    sample = FaceSample(0, 0.0, box, np.zeros((468, 3), np.float32), 1.0, np.full((160, 160, 3), 99, np.uint8))
+    samples = tuple(replace(sample, frame_index=at, time_s=at / 10) for at in range(frames))
+    intensity = np.zeros((frames, len(ACTION_UNITS)), np.float32)
+    intensity[:, ACTION_UNITS.index(12)] = np.linspace(0, 3, frames) if frames > 1 else 3
+    series = ActionUnitSeries(
+        np.arange(frames, dtype=np.float32) / 10, intensity, np.ones_like(intensity),
+        np.zeros((frames, 3), np.float32), baseline,
+    )  # fmt: skip
+    expressions = np.full((frames, len(EXPRESSIONS)), 1 / len(EXPRESSIONS), np.float32)
+    found = tuple(FaceTrack(number, samples) for number in range(tracks))
+    return FaceMeasures(frames, found, 0, series, expressions, np.ones((frames, 128), np.float32), frames - 1)
+
+
+@pytest.fixture
+def no_face() -> FaceMeasures:
+    """Four frames were looked at, and no face was found."""
+    return FaceMeasures(4, (), None, None, None, None, None)
+
+
+@pytest.fixture
+def make_faces() -> Callable[..., FaceMeasures]:
+    """Build face measures: `make_faces(frames=4, tracks=1, baseline="own")`."""
+    return face_measures
+
+
+@pytest.fixture
+def percept() -> Percept:
+    """A clip of one second with a face, a voice and words; change it with `dataclasses.replace`."""
+    words = Transcript(text="hello there", source="asr:whisper-base", language="en", language_probability=0.9)
+    return Percept(
+        clip=Clip(clip="dir/a.mp4", path=Path("dir/a.mp4")),
+        media=MediaInfo(Path("dir/a.mp4"), "video", 1.0, 64, 48, 10.0, 0, True, True, "ab" * 32),
+        faces=face_measures(),
+        frame=Frame(np.full((48, 64, 3), 120, np.uint8), 3, 0.3),
+        peak=PeakFrame(index=3, time_s=0.3, policy="peak"),
+        sound=SoundMeasures(silent=False, voice=_voice(), trace=None, transcript=words),
+        waveform=Waveform(np.full(16_000, 0.1, np.float32)),
+        transcript=words,
+        observations=_evidence(),
+    )

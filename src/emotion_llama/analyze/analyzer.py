@@ -37,7 +37,7 @@ class EmotionLlama:
 
     def __init__(self, preset: Preset) -> None:
         self.preset = preset
-        self.parts = Parts(preset.folder, preset.device, preset.threads)
+        self.parts = Parts(preset.folder, preset.device, preset.threads, preset.keep_features)
 
     @cached_property
     def reader(self) -> ClipReader:
@@ -110,11 +110,18 @@ def as_clip(clip: str | Path | Clip | None, transcript: str | None) -> Clip:
 
 
 def load(
-    name: str | Path = "nano", *, device: str = "auto", dtype: str = "auto", threads: int | None = None
+    name: str | Path = "nano",
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    threads: int | None = None,
+    keep_features: bool = True,
 ) -> EmotionLlama:
     """Load a preset by name, or a checkpoint folder.
 
-    `device` is auto, cpu, cuda or cuda:N; `dtype` auto, float32 or bfloat16. Encoders load on first use. Raises
+    `device` is auto, cpu, cuda or cuda:N; `dtype` auto, float32 or bfloat16. Encoders load on first use.
+    `keep_features` keeps the slow encoders' outputs in the cache folder, by content of the recording. Raises
     `UsageError` for an unknown name or device, `ModelError` for a folder that is not a checkpoint.
     """
-    return EmotionLlama(load_preset(name, device=device, dtype=dtype, threads=threads))
+    preset = load_preset(name, device=device, dtype=dtype, threads=threads)
+    return EmotionLlama(replace(preset, keep_features=keep_features))

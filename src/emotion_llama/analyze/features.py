@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion_llama.analyze.parts import Parts
 from emotion_llama.analyze.perceive import Percept, Stopwatch
 from emotion_llama.encoders.face_tokens import face_emotion, head_rows, local_tokens, pick_samples
+from emotion_llama.encoders.features import Features, feature_key
 from emotion_llama.encoders.temporal import FaceDynamics
+from emotion_llama.errors import OutputError
 from emotion_llama.media.types import Frame, Waveform
 from emotion_llama.perception.measurements import FaceMeasures
 
 OPINION_SAMPLES = 8
 """Frames the second expression net looks at: it is the slowest of the face nets (about 15 ms a frame)."""
 
-Features = dict[str, NDArray[np.float32]]
+FEATURES_VERSION = "1"
+"""Part of the cache key: changes when an encoder or what goes into it changes."""
 
 
 def encode(percept: Percept, parts: Parts, heard: bool, watch: Stopwatch) -> Features:
@@ -25,17 +31,36 @@ def encode(percept: Percept, parts: Parts, heard: bool, watch: Stopwatch) -> Fea
     """
     features: Features = {}
     if percept.faces is not None and percept.frame is not None:
-        features |= encode_picture(percept.frame, percept.faces, parts, watch)
+        features |= encode_picture(percept, percept.frame, percept.faces, parts, watch)
     if heard and percept.waveform is not None:
         with watch.time("audio encoder"):
-            features |= encode_sound(percept.waveform, parts)
+            features |= encode_sound(percept, percept.waveform, parts)
     return features
 
 
-def encode_picture(frame: Frame, faces: FaceMeasures, parts: Parts, watch: Stopwatch) -> Features:
+def kept(
+    percept: Percept, parts: Parts, step: str, settings: dict[str, object], compute: Callable[[], Features]
+) -> Features:
+    """Give the features of one encoder from the cache, or compute and keep them.
+
+    A cache folder that cannot be written costs speed, not the analysis: it is logged.
+    """
+    if parts.feature_cache is None or percept.media is None:
+        return compute()
+    span_s = (percept.clip.start_s, percept.clip.end_s)
+    key = feature_key(percept.media.sha256, span_s, step, FEATURES_VERSION, settings)
+    try:
+        return parts.feature_cache.get_or_compute(key, compute)
+    except OutputError as error:
+        logging.getLogger(__name__).warning("%s", error)
+        return compute()
+
+
+def encode_picture(percept: Percept, frame: Frame, faces: FaceMeasures, parts: Parts, watch: Stopwatch) -> Features:
     """`global` (1, 1280); `local` (2, 135), `face_emotion` (1, K) with a face, `temporal` (4, 36) if it moves."""
     with watch.time("global encoder"):
-        features: Features = {"global": parts.global_encoder(frame.rgb)}
+        settings: dict[str, object] = {"time_s": frame.time_s}
+        features = dict(kept(percept, parts, "global", settings, lambda: {"global": parts.global_encoder(frame.rgb)}))
     local = local_tokens(faces)
     if local is None:
         return features
@@ -59,8 +84,8 @@ def face_rows(faces: FaceMeasures, parts: Parts) -> NDArray[np.float32]:
     )
 
 
-def encode_sound(waveform: Waveform, parts: Parts) -> Features:
+def encode_sound(percept: Percept, waveform: Waveform, parts: Parts) -> Features:
     """`audio` (4, 512) and `voice_emotion` (1, K)."""
-    heard = parts.audio_encoder.features(waveform)
+    heard = kept(percept, parts, "audio", {}, lambda: parts.audio_encoder.features(waveform))
     probabilities = np.exp(parts.heads["voice_emotion"].log_probabilities(heard["audio_layers"]))
     return {"audio": heard["audio"], "voice_emotion": probabilities}

@@ -150,9 +150,15 @@ def _run_locked(clips: Sequence[Clip], run: FolderRun, loader: Loader) -> int:
     if "csv" in run.formats:
         rows = [row for row in read_jsonl(run.out / ANALYSES) if row.clip in asked]
         write_csv(rows, run.out / "analyses.csv")
-    console.print(f"{len(clips) - len(failures)} of {len(clips)} clips analysed → {run.out / ANALYSES}")
+    console.print(f"{len(clips) - len(failures)} of {len(clips)} clips analysed → {run.out / ANALYSES}", soft_wrap=True)
     for failure in failures:
-        console.print(f"failed: {failure.clip}: {failure.error.message}", style="red", markup=False, highlight=False)
+        console.print(
+            f"failed: {failure.clip}: {failure.error.message}",
+            style="red",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
     return 1 if failures else 0
 
 

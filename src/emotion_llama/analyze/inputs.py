@@ -51,10 +51,10 @@ def _is_manifest(text: str) -> bool:
 
 
 def _expand(text: str) -> list[Clip]:
-    from emotion_llama.media import list_media
-
     path = Path(text)
     if path.is_dir():
+        from emotion_llama.media import list_media
+
         return [Clip(clip=str(found), path=found) for found in list_media(path)]
     if _is_manifest(text):
         return read_manifest(path)

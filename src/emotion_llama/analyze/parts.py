@@ -8,10 +8,14 @@ from pathlib import Path
 
 from emotion_llama import assets
 from emotion_llama.encoders import EfficientNetLite0, WhisperEncoder
+from emotion_llama.encoders.features import FeatureCache
 from emotion_llama.encoders.heads import EmotionHead, load_heads
 from emotion_llama.perception.expression import ExpressionNet, FaceOpinionNet
 from emotion_llama.perception.see import FaceReader
 from emotion_llama.perception.speech import Transcriber
+
+MOST_FEATURE_BYTES = 2 * 1024**3
+"""Kept features: about 25 kB a clip; beyond this the oldest are removed."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,12 @@ class Parts:
     checkpoint: Path
     device: str
     threads: int
+    keep_features: bool = True
+
+    @cached_property
+    def feature_cache(self) -> FeatureCache | None:
+        """Outputs of the slow encoders by content of the recording; `None` when features are not to be kept."""
+        return FeatureCache(assets.cache_dir() / "features", MOST_FEATURE_BYTES) if self.keep_features else None
 
     @cached_property
     def face_reader(self) -> FaceReader:

@@ -55,6 +55,14 @@ class Percept:
     observations: tuple[Observation, ...]
     notes: tuple[DecodeNotes, ...] = ()
 
+    @property
+    def duration_s(self) -> float | None:
+        """Length of the span looked at; `None` for text, pictures and recordings that do not tell."""
+        if self.media is None or self.media.duration_s is None:
+            return None
+        end_s = min(self.clip.end_s or self.media.duration_s, self.media.duration_s)
+        return max(0.0, end_s - (self.clip.start_s or 0.0))
+
 
 def perceive(clip: Clip, settings: AnalyzeSettings, parts: Parts, watch: Stopwatch) -> Percept:
     """Look at and listen to one clip. Raises `MediaError` for a recording that cannot be read.
@@ -114,8 +122,11 @@ def _hear(
     if not ask:
         return sound
     with watch.time("transcribe"):
-        spans = sound.trace.speech_s if sound.trace is not None else ()
-        return replace(sound, transcript=parts.transcriber.transcribe(waveform, spans))
+        return replace(sound, transcript=parts.transcriber.transcribe(waveform, _speech_spans(sound)))
+
+
+def _speech_spans(sound: SoundMeasures | None) -> tuple[tuple[float, float], ...]:
+    return sound.trace.speech_s if sound is not None and sound.trace is not None else ()
 
 
 def _transcript(clip: Clip, sound: SoundMeasures | None, settings: AnalyzeSettings) -> Transcript:
@@ -137,7 +148,6 @@ def _see(
 ) -> tuple[FaceMeasures | None, Frame | None, PeakFrame | None]:
     if not media.has_picture or "video" in settings.without:
         return None, None, None
-    speech = sound.trace.speech_s if sound is not None and sound.trace is not None else ()
     frames = iter_frames(
         media,
         start_s=clip.start_s,
@@ -148,7 +158,7 @@ def _see(
     )
     with watch.time("faces"):
         seen = _Times(frames)
-        faces = parts.face_reader.read(seen, speech)
+        faces = parts.face_reader.read(seen, _speech_spans(sound))
     if not seen.index_and_time:
         raise MediaError(f"{media.path}: no frame could be decoded from its picture stream; export or copy it again")
     with watch.time("frame"):
@@ -197,7 +207,7 @@ def _describe(
 ) -> tuple[Observation, ...]:
     found: list[Observation] = []
     if faces is not None:
-        found += describe_face(faces, sound.trace.speech_s if sound is not None and sound.trace is not None else ())
+        found += describe_face(faces, _speech_spans(sound))
         if frame is not None:
             found += describe_scene(frame, faces)
     if sound is not None and "audio" not in settings.without:

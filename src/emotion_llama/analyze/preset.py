@@ -36,6 +36,7 @@ class Preset:
     device: str
     dtype: torch.dtype
     threads: int
+    keep_features: bool = True
 
     def config(self) -> EmotionLlamaConfig:
         """The checkpoint's configuration."""
@@ -69,7 +70,7 @@ def choose_device(device: str) -> str:
     count = {"cpu": 1, "cuda": torch.cuda.device_count()}.get(kind, 0)
     if not (number or "0").isdecimal() or int(number or "0") >= count:
         raise UsageError(f"device {device!r} is not available here; give auto, cpu, or cuda where there is a GPU")
-    return device
+    return "cpu" if kind == "cpu" else device
 
 
 def choose_dtype(dtype: str, device: str) -> torch.dtype:

@@ -32,7 +32,7 @@ def build_analysis(
     pleasantness = valence(answers.probabilities)
     return Analysis(
         clip=percept.clip.clip,
-        duration_s=_duration_s(percept),
+        duration_s=percept.duration_s,
         emotion=answers.emotion,
         labels=answers.labels,
         valence=None if pleasantness is None else Valence(value=pleasantness, source=VALENCE_SOURCE),
@@ -55,14 +55,6 @@ def build_analysis(
         raw={str(task): text for task, text in answers.texts.items()},
         provenance=provenance,
     )
-
-
-def _duration_s(percept: Percept) -> float | None:
-    if percept.media is None or percept.media.duration_s is None:
-        return None
-    start_s = percept.clip.start_s or 0.0
-    end_s = min(percept.clip.end_s or percept.media.duration_s, percept.media.duration_s)
-    return max(0.0, end_s - start_s)
 
 
 def _faces(faces: FaceMeasures) -> list[Face]:
@@ -93,7 +85,7 @@ def _action_units(faces: FaceMeasures | None) -> dict[str, float]:
 
 
 def _warnings(percept: Percept, settings: AnalyzeSettings, answers: Answers) -> list[str]:
-    found = list(perception_warnings(percept))
+    found = list(perception_warnings(percept, settings))
     if percept.transcript.text is not None and len(percept.transcript.text.split()) > PROMPT_WORDS:
         found.append(f"The model read only the first {PROMPT_WORDS} words; analyse shorter spans of a long recording.")
     found += answer_warnings(
@@ -132,5 +124,5 @@ def build_material(percept: Percept) -> ReportMaterial:
         expressions=faces.expressions if faces is not None else None,
         trace=percept.sound.trace if percept.sound is not None else None,
         waveform=percept.waveform,
-        duration_s=_duration_s(percept),
+        duration_s=percept.duration_s,
     )

@@ -58,17 +58,16 @@ def _text_reason(percept: Percept, settings: AnalyzeSettings) -> str:
     return "there was no sound to transcribe and no transcript was given"
 
 
-def perception_warnings(percept: Percept) -> Iterator[str]:
+def perception_warnings(percept: Percept, settings: AnalyzeSettings) -> Iterator[str]:
     """Warn about the recording itself."""
     for notes in percept.notes:
         if notes.damaged:
             yield f"The file is damaged: {notes.reason}. Only what could be decoded was used."
-    media = percept.media
-    if media is not None and media.kind != "image" and media.duration_s is not None and media.duration_s < SHORT_S:
-        yield f"The recording is very short ({media.duration_s:.1f} s); measurements over time mean little."
+    if percept.duration_s is not None and percept.duration_s < SHORT_S:
+        yield f"The recording is very short ({percept.duration_s:.1f} s); measurements over time mean little."
     if percept.faces is not None:
         yield from _face_warnings(percept.faces, percept)
-    if percept.sound is not None:
+    if percept.sound is not None and "audio" not in settings.without:
         yield from _sound_warnings(percept.sound)
 
 

@@ -7,15 +7,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
 from huggingface_hub.utils.tqdm import disable_progress_bars, tqdm
 
 from emotion_llama.assets.catalog import Asset, AssetFile, HubSource
 from emotion_llama.assets.progress import Advance, Progress
 from emotion_llama.assets.sources import PROBE_S, SourceUnavailableError, check_bytes, is_disk_full, is_in_place
-
-DEFAULT_ENDPOINT = "https://huggingface.co"
 
 
 class Hub:
@@ -27,7 +25,7 @@ class Hub:
         """Keep unfinished downloads in `work_dir`; a broken connection is resumed, a later run starts them anew."""
         self.work_dir = work_dir
         self.progress = progress
-        self.endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or DEFAULT_ENDPOINT
+        self.endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or constants.ENDPOINT
         self._probed: dict[str, str] = {}
         self._down: str | None = None
 

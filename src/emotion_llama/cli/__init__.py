@@ -18,7 +18,7 @@ from emotion_llama.errors import EmotionLlamaError, UsageError
 
 app = typer.Typer(
     name="emotion-llama",
-    help="A raw recording in; emotion, calibrated probabilities, checked evidence and reasons out.",
+    help="A raw recording in; emotion, calibrated probabilities, measured evidence and reasons out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -41,7 +41,7 @@ def _root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """A raw recording in; emotion, calibrated probabilities, checked evidence and reasons out."""
+    """A raw recording in; emotion, calibrated probabilities, measured evidence and reasons out."""
 
 
 def main() -> None:

@@ -19,6 +19,9 @@ from emotion_llama.model.configuration import EmotionLlamaConfig
 from emotion_llama.model.modeling import IGNORED
 from emotion_llama.prompt import Marker, Piece, Prompt, Soft, frame_for, render
 
+TRAINING_MULTIPLE = 16
+"""Training batches are padded to a multiple of this: every new length costs the CPU's matrix library a compilation."""
+
 Features = Mapping[str, NDArray[np.float32]]
 """Feature group → (N, E), only the groups that are present."""
 
@@ -138,7 +141,7 @@ class EmotionLlamaProcessor:
             self.check_length(sample.clip, len(prompt) + len(answer))
             rows.append(prompt + answer)
             targets.append([IGNORED] * len(prompt) + answer)
-        batch = self._batch(samples, rows, left=False)
+        batch = self._batch(samples, rows, left=False, multiple=TRAINING_MULTIPLE)
         width = batch["input_ids"].shape[1]
         batch["labels"] = torch.tensor([row + [IGNORED] * (width - len(row)) for row in targets])
         return batch
@@ -154,8 +157,10 @@ class EmotionLlamaProcessor:
         prompt = self.render(sample.task, sample.labels, sample.transcript, sample.features, sample.clues)
         return self.token_ids((*prompt.prefix, *prompt.suffix))
 
-    def _batch(self, samples: Sequence[TrainSample], rows: Sequence[list[int]], *, left: bool) -> dict[str, Any]:
-        width = max(len(row) for row in rows)
+    def _batch(
+        self, samples: Sequence[TrainSample], rows: Sequence[list[int]], *, left: bool, multiple: int = 1
+    ) -> dict[str, Any]:
+        width = -(-max(len(row) for row in rows) // multiple) * multiple
         ids = torch.full((len(rows), width), self.pad_id)
         mask = torch.zeros((len(rows), width), dtype=torch.long)
         for index, row in enumerate(rows):

@@ -42,8 +42,8 @@ class LabelLikelihoods:
     `per_order` (O, L): log-likelihood of each label under each label order, columns as in `labels`. `mean` (L,): its
     mean over orders. `order_sensitivity`: mean over labels of the standard deviation, across orders, of the
     probability among the asked labels (before calibration). `label_mass`: probability, at the answer's first token, of
-    the asked labels' first tokens together (mean over orders); low means that the model wanted to say something else. `end_scored`:
-    whether the end token after the label is part of the likelihood.
+    the asked labels' first tokens together (mean over orders); low means that the model wanted to say something else.
+    `end_scored`: whether the end token after the label is part of the likelihood.
     """
 
     labels: tuple[str, ...]

@@ -7,7 +7,6 @@ import json
 import time
 from pathlib import Path
 
-import torch
 from rich.console import Console
 
 from emotion_llama.analyze.parts import Parts
@@ -18,7 +17,7 @@ from emotion_llama.model.checkpoint import adapter_sha256, save_adapter
 from emotion_llama.model.processing import TrainSample
 from emotion_llama.model.score import ClipReader
 from emotion_llama.train.calibrate import calibrate
-from emotion_llama.train.combine import Combiner, Pool, Text, by_emotion
+from emotion_llama.train.combine import IN_SAMPLE_CORPUS, Combiner, Pool, Text, by_emotion
 from emotion_llama.train.config import NanoTraining
 from emotion_llama.train.examples import Example
 from emotion_llama.train.extract import pictures, voices
@@ -44,7 +43,6 @@ def run(config: NanoTraining, data: Path) -> None:
     """Run all stages; every random choice follows `config.seed`."""
     start = time.perf_counter()
     out = Path(config.out)
-    torch.set_num_threads(torch.get_num_threads())
     parts = Parts(out, "cpu", 2)
     heard = [e for e in voices(config, data, parts) if e.person not in config.held_out_speakers]
     seen = pictures(config, data, parts)
@@ -99,6 +97,8 @@ def _pool(
 ) -> Pool:
     voice = [e for e in heard if e.side == side and e.id in voice_head.outputs]
     face = [e for e in seen if e.side == side and e.id in face_head.outputs]
+    if side != "train":  # judged and calibrated only on faces that none of the nets has seen
+        face = [e for e in face if e.corpus != IN_SAMPLE_CORPUS]
     return Pool(
         voices=by_emotion(voice),
         faces=by_emotion(face),

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_llama.clip import Modality, Observation, Task, Transcript
-from emotion_llama.labels import LABEL_SETS, SYNONYMS, canonical
+from emotion_llama.labels import LABEL_SETS, SYNONYMS, VALENCE, canonical
 from emotion_llama.model.processing import TrainSample
 from emotion_llama.perception.compose import choose_clues, clue_phrases, compose_audio, compose_reason, compose_visual
 from emotion_llama.perception.describe import describe_words
@@ -55,7 +55,18 @@ EMOTIONS = {
 FACE_STAND_INS = {"calm": ("neutral",), "bored": ("neutral",)}
 """Picture sets have no calm or bored faces; neutral ones stand in, and the voice or the words must decide."""
 
-TARGET_WORDS = tuple(word for words in SYNONYMS.values() for word in words if " " not in word and "/" not in word)
+IN_SAMPLE_CORPUS = "fer2013"
+"""The expression net was itself trained on most of these pictures, so its answers on them are too good."""
+
+PRESS_SHARE = 0.7
+"""How often a face is taken from pictures that the expression net has not seen, where there are any."""
+
+OPPOSITE = 0.5
+"""Words contradict an emotion if their valence differs by more than this."""
+
+TARGET_WORDS = tuple(
+    word for words in SYNONYMS.values() for word in words if word.isalpha() and len(word) > 3 and word != "none"
+)
 
 
 @dataclass(frozen=True)
@@ -137,7 +148,9 @@ class Combiner:
         return self.rng.choice(self.pool.voices[emotion])
 
     def _face(self, emotion: str) -> Example:
-        return self.rng.choice(self.pool.faces[self.rng.choice(self._face_emotions(emotion))])
+        faces = self.pool.faces[self.rng.choice(self._face_emotions(emotion))]
+        press = [face for face in faces if face.corpus != IN_SAMPLE_CORPUS]
+        return self.rng.choice(press if press and self.rng.random() < PRESS_SHARE else faces)
 
     def _words(self, emotion: str, voice: Example | None, *, alone: bool) -> str | None:
         """Choose a line; `None` stands for "not transcribed" where the voice's own words are not known."""
@@ -148,8 +161,8 @@ class Combiner:
             if voice is not None and voice.transcript is not None and voice.corpus == "ravdess":
                 return voice.transcript
             return self.rng.choice(self.pool.texts["neutral"]).text
-        other = self.rng.choice([name for name in self.pool.texts if name not in (emotion, "neutral")])
-        return self.rng.choice(self.pool.texts[other]).text
+        opposite = [name for name in self.pool.texts if abs(VALENCE[name] - VALENCE[emotion]) > OPPOSITE]
+        return self.rng.choice(self.pool.texts[self.rng.choice(opposite)]).text
 
     def _task(self, face: Example | None, voice: Example | None) -> Task:
         if (face is None and voice is None) or self.rng.random() >= self.config.text_task_share:
@@ -177,7 +190,7 @@ class Combiner:
         return tuple(words), label
 
     def _word(self, name: str) -> str:
-        words = [word for word in SYNONYMS[name] if word in TARGET_WORDS and len(word) > 3]
+        words = [word for word in SYNONYMS[name] if word in TARGET_WORDS]
         return self.rng.choice(words) if words and self.rng.random() < 0.4 else name
 
     def _observations(self, voice: Example | None, face: Example | None, words: str | None) -> list[Observation]:

@@ -22,6 +22,7 @@ from emotion_llama.datasets.picture_folders import read_picture_folder
 from emotion_llama.datasets.ravdess import read_ravdess
 from emotion_llama.datasets.splits import read_split, split_clips
 from emotion_llama.encoders.face_tokens import head_rows
+from emotion_llama.errors import ManifestError, NoStreamError
 from emotion_llama.labels import canonical
 from emotion_llama.media import probe, read_frame, read_waveform
 from emotion_llama.media.types import SAMPLE_RATE_HZ, Frame, Waveform
@@ -64,7 +65,8 @@ def pictures(config: NanoTraining, data: Path, parts: Parts) -> list[Example]:
 
 def _kept(name: str, config: NanoTraining, make: Callable[[], list[Example]]) -> list[Example]:
     settings = config.model_dump(include={"fer2013_per_class", "voice_augmentations", "splits", "seed"})
-    key = hashlib.sha256(json.dumps([VERSION, name, settings], sort_keys=True).encode()).hexdigest()[:12]
+    splits = {corpus: Path(file).read_text(encoding="utf-8") for corpus, file in config.splits.items()}
+    key = hashlib.sha256(json.dumps([VERSION, name, settings, splits], sort_keys=True).encode()).hexdigest()[:12]
     path = assets.cache_dir() / "training" / f"{name}-{key}.npz"
     if not path.exists():
         save_examples(make(), path)
@@ -78,7 +80,8 @@ def _bar(rows: list[T], name: str) -> Iterator[T]:
 def _voice(clip: Clip, side: str, corpus: str, parts: Parts, config: NanoTraining) -> Iterator[Example]:
     assert clip.path is not None and clip.emotion is not None and clip.speaker is not None
     waveform = read_waveform(probe(clip.path))
-    assert waveform is not None
+    if waveform is None:
+        raise NoStreamError(f"{clip.path}: expected a voice recording, found no sound; take it out of the data set")
     sound = perceive_sound(waveform, None, clip.transcript)
     observations = (*describe_voice(sound), *describe_words(sound.transcript))
     copies = [waveform]
@@ -131,7 +134,12 @@ def _press(config: NanoTraining, data: Path, parts: Parts) -> Iterator[Example]:
     """Press pictures: one person in seven of the training part becomes the validation part."""
     for split in ("train", "test"):
         for clip in _bar(read_picture_folder(data / config.pictures, split), f"pictures {split}"):
-            assert clip.path is not None and clip.emotion is not None and clip.speaker is not None
+            assert clip.path is not None and clip.emotion is not None
+            if clip.speaker is None:
+                raise ManifestError(
+                    f"{clip.path}: expected to be told who is in the picture, found nothing; "
+                    "name the people in a column group of manifest.csv, so that each stays on one side"
+                )
             gray = np.asarray(read_frame(clip.path, 0.0).rgb.mean(axis=2), dtype=np.uint8)
             held = int(hashlib.sha256(clip.speaker.encode()).hexdigest(), 16) % 7 == 0
             side = "validation" if split == "train" and held else split

@@ -16,6 +16,7 @@ from torch import nn
 from emotion_llama import assets
 from emotion_llama.encoders.face_tokens import LOCAL_WIDTH
 from emotion_llama.encoders.heads import EmotionHead
+from emotion_llama.errors import ModelError
 from emotion_llama.labels import canonical
 from emotion_llama.model.checkpoint import new_model
 from emotion_llama.model.configuration import EmotionLlamaConfig, FeatureGroup, Lora
@@ -95,7 +96,11 @@ def train(
         batch = trainee.processor.for_training([_noisy(s, trainee, config, combiner.numbers) for s in samples])
         loss = model(**batch).loss
         if not torch.isfinite(loss):
-            raise ArithmeticError(f"loss is not finite at step {step}; clips: {', '.join(s.clip for s in samples)}")
+            clips = ", ".join(s.clip for s in samples)
+            raise ModelError(
+                f"step {step}: expected a finite loss, found {float(loss.detach())}; "
+                f"lower learning_rate or check the clips {clips}"
+            )
         loss.backward()
         torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
         optimizer.step()

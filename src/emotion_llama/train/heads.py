@@ -12,10 +12,11 @@ from sklearn.metrics import recall_score
 from sklearn.model_selection import GroupKFold
 
 from emotion_llama.encoders.heads import EmotionHead
+from emotion_llama.errors import ManifestError
 from emotion_llama.train.examples import Example
 
 FOLDS = 5
-STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
+STRENGTHS = (0.0003, 0.001, 0.003)
 """Candidate inverse regularisation strengths; the best by out-of-fold mean recall on training people is taken."""
 
 
@@ -30,7 +31,10 @@ class FittedHead:
 
 
 def fit_head(name: str, examples: Sequence[Example], array: str, seed: int) -> FittedHead:
-    """Fit logistic regression on standardised features of the training side; people never cross folds."""
+    """Fit logistic regression on standardised features of the training side; people never cross folds.
+
+    Raises `ManifestError` when a label belongs to people of one fold only, so that a fold would be fitted without it.
+    """
     train = [e for e in examples if e.side == "train"]
     labels = tuple(sorted({e.emotion for e in train}))
     rows, target, people = _matrix(train, array), [e.emotion for e in train], [e.person for e in train]
@@ -41,6 +45,8 @@ def fit_head(name: str, examples: Sequence[Example], array: str, seed: int) -> F
     recall = {"train": _recall(labels, target, scored[best])}
     for side in ("validation", "test"):
         others = [e for e in examples if e.side == side and e.emotion in labels]
+        if not others:
+            continue
         log = head.log_probabilities(_matrix(others, array))
         outputs |= {e.id: row[None] for e, row in zip(others, np.exp(log), strict=True)}
         recall[side] = _recall(labels, [e.emotion for e in others], log)
@@ -55,7 +61,11 @@ def _fit(name: str, labels: tuple[str, ...], rows: NDArray[np.float32], target: 
     mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-3
     model = LogisticRegression(C=c, max_iter=400, class_weight="balanced")
     model.fit((rows - mean) / scale, target)
-    assert tuple(model.classes_) == labels, "a fold of people lacks a label"
+    if tuple(model.classes_) != labels:
+        lacking = ", ".join(sorted(set(labels) - set(model.classes_)))
+        raise ManifestError(
+            f"{name}: without one fold of people no example of {lacking} is left; add people who have it"
+        )
     return EmotionHead(name, labels, mean, scale, model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32))
 
 

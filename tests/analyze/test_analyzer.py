@@ -1,0 +1,132 @@
+"""The contract of one analysis, with the real model: what goes in is told truly, what comes out adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from emotion_llama.analyze.analyzer import as_clip, changed
+from emotion_llama.clip import Analysis, Clip
+from emotion_llama.errors import UsageError
+from emotion_llama.labels import LABEL_SETS
+from emotion_llama.settings import AnalyzeSettings
+
+if TYPE_CHECKING:
+    from emotion_llama import EmotionLlama
+
+MakeClip = Callable[..., Path]
+EMOTION = ("emotion",)
+
+
+def test_what_a_caller_may_pass_as_a_clip() -> None:
+    assert as_clip("d/a.mp4", None) == Clip(clip="d/a.mp4", path=Path("d/a.mp4"))
+    assert as_clip(Path("d/a.mp4"), "hi").transcript == "hi"
+    assert as_clip(None, "hi") == Clip(clip="text", transcript="hi")
+    row = Clip(clip="row", path=Path("a.mp4"), transcript="old")
+    assert as_clip(row, None) is row and as_clip(row, "new").transcript == "new"
+    with pytest.raises(UsageError, match="give a recording or a transcript"):
+        as_clip(None, None)
+
+
+def test_settings_are_changed_by_name() -> None:
+    base = AnalyzeSettings(seed=3)
+    assert changed(base, {"labels": "dfew7"}).labels == LABEL_SETS["dfew7"]
+    assert changed(base, {"labels": ("a", "b"), "tasks": ("audio",)}).seed == 3
+    assert changed(base, {}) == base
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"lables": ("a", "b")}, "unknown setting 'lables'.*did you mean 'labels'"),
+        ({"labels": "mer10"}, "unknown label set 'mer10'"),
+        ({"tasks": ("dance",)}, "tasks"),
+        ({"without": "audio"}, "without"),
+        ({"frame": "best"}, "frame.*'peak'"),
+    ],
+)
+def test_wrong_settings_are_usage_errors(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        changed(AnalyzeSettings(), wrong)
+
+
+def adds_up(found: Analysis, labels: tuple[str, ...]) -> None:
+    assert tuple(found.probabilities) == labels
+    assert sum(found.probabilities.values()) == pytest.approx(1)
+    assert found.emotion == max(found.probabilities, key=lambda label: found.probabilities[label])
+    assert found.confidence == max(found.probabilities.values())
+    assert found.label_scores is not None
+    assert found.label_scores.raw.keys() == found.label_scores.prior_corrected.keys() == set(labels)
+    assert found.order_sensitivity is not None and found.order_sensitivity >= 0
+    assert Analysis.model_validate_json(found.model_dump_json()) == found
+
+
+def present(found: Analysis) -> str:
+    return "+".join(name for name, state in found.inputs.items() if state.present)
+
+
+@pytest.mark.weights
+def test_text_alone(nano: EmotionLlama) -> None:
+    found = nano.analyze(transcript="I am so happy, this is wonderful!", labels=("happy", "sad"), tasks=EMOTION)
+    adds_up(found, ("happy", "sad"))
+    assert (found.clip, present(found), found.duration_s, found.peak_frame) == ("text", "text", None, None)
+    assert found.transcript.source == "given" and found.reasoning is None and found.raw == {}
+    assert found.provenance.weights_sha256 is not None and len(found.provenance.weights_sha256) == 64
+
+
+@pytest.mark.weights
+def test_the_words_matter(nano: EmotionLlama) -> None:
+    glad, sorry = (
+        nano.analyze(transcript=words, labels=("happy", "sad"), tasks=EMOTION).probabilities["happy"]
+        for words in ("I am so happy, I love this!", "I am so sad, I cried all night.")
+    )
+    assert glad > sorry
+
+
+@pytest.mark.weights
+def test_a_picture(nano: EmotionLlama, faces_picture: Path) -> None:
+    found = nano.analyze(str(faces_picture), tasks=EMOTION)
+    adds_up(found, LABEL_SETS["mer9"])
+    assert (found.clip, present(found)) == (str(faces_picture), "video")
+    assert found.inputs["audio"].reason == "the recording has no sound"
+    assert len(found.faces) > 1 and sum(face.main for face in found.faces) == 1
+    assert any("faces were found" in line for line in found.warnings)
+    assert set(found.action_units) and all(0 <= size <= 5 for size in found.action_units.values())
+
+
+@pytest.mark.weights
+def test_sound_alone(nano: EmotionLlama, make_clip: MakeClip) -> None:
+    path = make_clip("a.wav", size=None)
+    found = nano.analyze(path, labels="ravdess8", tasks=EMOTION, transcribe=False)
+    adds_up(found, LABEL_SETS["ravdess8"])
+    assert present(found) == "audio" and found.transcript.text is None and found.faces == ()
+    assert found.inputs["video"].reason == "the recording has no picture"
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize(
+    ("without", "left"),
+    [((), "video+audio+text"), (("video",), "audio+text"), (("audio",), "video+text"), (("text",), "video+audio")],
+)
+def test_inputs_say_what_was_used(nano: EmotionLlama, make_clip: MakeClip, without: tuple[str, ...], left: str) -> None:
+    found = nano.analyze(make_clip("a.mp4"), transcript="hello", tasks=EMOTION, without=without, label_orders=1)
+    adds_up(found, LABEL_SETS["mer9"])
+    assert present(found) == left
+    assert all(found.inputs[name].reason == "left out as asked" for name in without)  # type: ignore[index]
+
+
+@pytest.mark.weights
+def test_open_labels_are_words(nano: EmotionLlama) -> None:
+    found = nano.analyze(transcript="I am so happy!", labels="open", tasks=EMOTION, label_orders=1, max_new_tokens=8)
+    assert sum(found.probabilities.values()) == pytest.approx(1)
+    assert "emotion" in found.raw and found.emotion in found.probabilities
+
+
+@pytest.mark.weights
+def test_one_seed_gives_one_answer(nano: EmotionLlama, faces_picture: Path) -> None:
+    first, second = (nano.analyze(faces_picture, tasks=("reason",), seed=5, max_new_tokens=16) for _ in range(2))
+    assert first.model_dump(exclude={"timings_s"}) == second.model_dump(exclude={"timings_s"})
+    assert first.reasoning and first.raw["reason"] == first.reasoning

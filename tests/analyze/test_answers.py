@@ -1,0 +1,112 @@
+"""One reading of a clip gives scores and texts; the prior and the temperature are those asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from emotion_llama.analyze.answers import OPEN_VOCABULARY, PROMPT_WORDS, Answers, ask, clues_for, shortened
+from emotion_llama.analyze.calibration import Calibration
+from emotion_llama.analyze.perceive import Percept, Stopwatch
+from emotion_llama.labels import SYNONYMS
+from emotion_llama.model.score import ClipPrefix, LabelLikelihoods
+from emotion_llama.settings import AnalyzeSettings
+
+
+class FakeReader:
+    """Likes the labels in a fixed order of size; keeps what it was asked."""
+
+    def __init__(
+        self, scores: dict[str, float], prior: dict[str, float] | None = None, text: str = "So: happy."
+    ) -> None:
+        self.scores, self.priors, self.text = scores, prior or {}, text
+        self.calls: list[tuple[Any, ...]] = []
+
+    def read(self, features: Any, transcript: str | None) -> ClipPrefix:
+        self.calls.append(("read", transcript))
+        return ClipPrefix(features, transcript, None, 1)  # type: ignore[arg-type]
+
+    def _likelihoods(self, labels: Sequence[str], values: dict[str, float]) -> LabelLikelihoods:
+        mean = np.array([values.get(label, -9.0) for label in labels])
+        return LabelLikelihoods(tuple(labels), (tuple(labels),), mean[None], mean, 0.03, 0.8, False)
+
+    def score(self, prefix: ClipPrefix, labels: Sequence[str], *, orders: int, seed: int) -> LabelLikelihoods:
+        self.calls.append(("score", tuple(labels), orders, seed))
+        return self._likelihoods(labels, self.scores)
+
+    def prior(self, labels: Sequence[str], *, orders: int, seed: int) -> LabelLikelihoods:
+        return self._likelihoods(labels, {label: self.priors.get(label, 0.0) for label in labels})
+
+    def answer(self, prefix: ClipPrefix, task: str, *, labels: Any, clues: Any, max_new_tokens: int, seed: int) -> str:
+        self.calls.append(("answer", task, tuple(labels), tuple(clues)))
+        return self.text
+
+
+def answers(reader: FakeReader, percept: Percept, calibration: Calibration | None = None, **settings: Any) -> Answers:
+    chosen = AnalyzeSettings.model_validate(settings)
+    return ask(reader, calibration or Calibration(), percept, {}, chosen, Stopwatch())  # type: ignore[arg-type]
+
+
+def test_the_likeliest_label_wins_after_the_prior_is_taken_off(percept: Percept) -> None:
+    reader = FakeReader({"happy": -1.0, "sad": -2.0}, prior={"happy": -0.5, "sad": -3.5})
+    found = answers(reader, percept, labels=("happy", "sad"), tasks=("emotion",), label_orders=2, seed=7)
+    assert found.scores.raw == {"happy": -1.0, "sad": -2.0}
+    assert found.scores.prior_corrected == {"happy": -0.5, "sad": 1.5}
+    assert found.emotion == "sad"
+    assert found.probabilities == pytest.approx({"happy": 1 / (1 + math.exp(2)), "sad": 1 / (1 + math.exp(-2))})
+    assert ("score", ("happy", "sad"), 2, 7) in reader.calls
+    assert found.texts == {} and found.stated is None and found.labels == ()
+
+
+def test_the_temperature_is_that_of_the_inputs_really_there(percept: Percept) -> None:
+    reader = FakeReader({"happy": 0.0, "sad": math.log(4)})
+    calibration = Calibration(temperature={"video+text": 2.0})
+    whole = answers(reader, percept, calibration, labels=("happy", "sad"), tasks=("emotion",))
+    assert whole.probabilities["sad"] == pytest.approx(0.8)
+    deaf = replace(percept, waveform=None, sound=None)
+    assert answers(reader, deaf, calibration, labels=("happy", "sad"), tasks=("emotion",)).probabilities[
+        "sad"
+    ] == pytest.approx(2 / 3)
+
+
+def test_only_the_asked_texts_are_written(percept: Percept) -> None:
+    reader = FakeReader({"happy": 0.0}, text="The lips smile, so joy.")
+    found = answers(reader, percept, tasks=("emotion", "reason", "audio"))
+    assert [call[1] for call in reader.calls if call[0] == "answer"] == ["reason", "audio"]
+    assert set(found.texts) == {"reason", "audio"}
+    assert found.stated == "happy"  # joy, in the words of the asked set
+
+
+def test_text_that_names_no_label_states_nothing(percept: Percept) -> None:
+    assert answers(FakeReader({}, text="Hard to tell."), percept).stated is None
+
+
+def test_open_set_gives_words_and_scores_the_vocabulary(percept: Percept) -> None:
+    reader = FakeReader({"proud": 0.0}, text="proud, happy")
+    found = answers(reader, percept, labels=())
+    assert found.emotion == "proud" and tuple(found.probabilities) == OPEN_VOCABULARY == tuple(SYNONYMS)
+    assert set(found.labels) == {"proud", "happy"}
+    assert sum(found.probabilities.values()) == pytest.approx(1)
+
+
+def test_clues_come_from_the_channel_that_is_asked(percept: Percept) -> None:
+    assert clues_for(percept, "emotion") == ()
+    face, voice = "the lip corners are pulled up", "the voice is flat"
+    said = {task: " ".join(clues_for(percept, task)) for task in ("reason", "visual", "audio")}  # type: ignore[arg-type]
+    assert face in said["visual"] and voice not in said["visual"]
+    assert face not in said["audio"] and face in said["reason"]
+
+
+def test_long_transcripts_are_cut_before_the_model_reads_them(percept: Percept) -> None:
+    assert shortened(None) is None and shortened("") == ""
+    assert shortened(" two  words ") == " two  words "
+    long = "word " * (PROMPT_WORDS + 5)
+    reader = FakeReader({})
+    answers(reader, replace(percept, transcript=percept.transcript.model_copy(update={"text": long})))
+    (read,) = [call for call in reader.calls if call[0] == "read"]
+    assert len(read[1].split()) == PROMPT_WORDS

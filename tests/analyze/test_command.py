@@ -1,0 +1,70 @@
+"""The words of the command line are checked before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from emotion_llama.analyze.command import Request, run_command, settings_of, words
+from emotion_llama.errors import OutputError, UsageError
+from emotion_llama.labels import LABEL_SETS
+
+REQUEST = Request(
+    inputs=(), labels="mer9", tasks="emotion", transcript=None, transcribe=True, model="nano", frame="peak", without="",
+    out=None, formats=None, seed=3, device="cpu", jobs=1, overwrite=False,
+)  # fmt: skip
+
+
+def test_words_are_split_once_each_in_order() -> None:
+    assert words(" html, JSON,,html ", ("json", "html"), "--format") == ("html", "json")
+    with pytest.raises(UsageError, match="--format: pdf is not one of json, html"):
+        words("json,pdf", ("json", "html"), "--format")
+
+
+def test_typed_words_become_settings() -> None:
+    request = replace(REQUEST, labels="a, b", tasks="reason,audio", frame="Middle", without="text", transcribe=False)
+    settings = settings_of(request)
+    assert (settings.labels, settings.tasks, settings.frame) == (("a", "b"), ("reason", "audio"), "middle")
+    assert (settings.without, settings.transcribe, settings.seed) == (("text",), False, 3)
+    assert settings_of(replace(REQUEST, labels="dfew7")).labels == LABEL_SETS["dfew7"]
+    assert settings_of(replace(REQUEST, labels="open")).labels == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": "mer10"}, "unknown label set 'mer10'.*Did you mean"),
+        ({"labels": "happy,sad,happy"}, "happy more than once"),
+        ({"tasks": "emotion,dance"}, "--task: dance is not one of emotion, reason, visual, audio"),
+        ({"tasks": ""}, "tasks: choose from emotion"),
+        ({"frame": "best"}, "--frame: best is not one of peak, first, middle, random"),
+        ({"frame": "first,middle"}, "--frame: expected one of.*found 'first,middle'"),
+        ({"frame": ""}, "--frame: expected one of"),
+        ({"without": "smell"}, "--without: smell"),
+        ({"without": "video,audio,text"}, "all left out; keep at least one"),
+        ({"formats": "pdf"}, "--format: pdf is not one of json, csv, html"),
+        ({"formats": ","}, "--format: expected one or more"),
+        ({}, "nothing to analyse"),
+    ],
+)
+def test_wrong_words_are_usage_errors(change: dict[str, str], message: str, tmp_path: Path) -> None:
+    inputs = ("x.mp4",) if change else ()
+    with pytest.raises(UsageError, match=message) as caught:
+        run_command(replace(REQUEST, inputs=inputs, out=tmp_path / "out", **change))
+    assert "Value error" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_model_is_told_before_the_folder_is_touched(tmp_path: Path) -> None:
+    for inputs in (("x.mp4",), ("x.mp4", "y.mp4")):
+        with pytest.raises(UsageError, match="unknown model 'huge': give one of nano or a checkpoint folder"):
+            run_command(replace(REQUEST, inputs=inputs, model="huge", out=tmp_path / "out"))
+    assert not (tmp_path / "out" / "analyses.jsonl").exists()
+
+
+def test_an_output_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("I am a file")
+    with pytest.raises(OutputError, match=r"cannot write results there.*choose another --out"):
+        run_command(replace(REQUEST, inputs=("x.mp4", "y.mp4"), out=tmp_path / "out"))

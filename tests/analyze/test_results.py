@@ -1,0 +1,102 @@
+"""Percept and answers become the result that is written, and what the report draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from emotion_llama.analyze.answers import PROMPT_WORDS, Answers
+from emotion_llama.analyze.perceive import Percept
+from emotion_llama.analyze.results import TRAINED_LABELS, build_analysis, build_material
+from emotion_llama.clip import Analysis, LabelScores, PeakFrame
+from emotion_llama.labels import VALENCE, canonical
+from emotion_llama.perception.measurements import FaceMeasures
+from emotion_llama.settings import AnalyzeSettings
+
+ANSWERS = Answers(
+    emotion="happy",
+    probabilities={"happy": 0.75, "sad": 0.25},
+    scores=LabelScores(raw={"happy": -1, "sad": -2}, prior_corrected={"happy": 0, "sad": -1}),
+    order_sensitivity=0.02,
+    label_mass=0.9,
+    labels=(),
+    texts={"reason": "A smile, so happy.", "visual": "A smile."},
+    stated="happy",
+    present={"video": True, "audio": True, "text": True},
+)
+
+
+def built(percept: Percept, template: Analysis, answers: Answers = ANSWERS, **settings: Any) -> Analysis:
+    chosen = AnalyzeSettings.model_validate({"labels": ("happy", "sad")} | settings)
+    return build_analysis(percept, chosen, answers, template.provenance, {"total": 1.23456}, {})
+
+
+def test_everything_finds_its_place(percept: Percept, analysis: Analysis) -> None:
+    found = built(percept, analysis)
+    assert (found.clip, found.duration_s, found.emotion, found.confidence) == ("dir/a.mp4", 1.0, "happy", 0.75)
+    assert found.valence is not None
+    assert found.valence.value == pytest.approx(0.75 * VALENCE["happy"] + 0.25 * VALENCE["sad"])
+    assert (found.reasoning, found.visual, found.audio) == ("A smile, so happy.", "A smile.", None)
+    assert found.raw == {"reason": "A smile, so happy.", "visual": "A smile."}
+    assert found.evidence == percept.observations and found.transcript == percept.transcript
+    assert found.action_units["AU12"] == 3.0 and len(found.action_units) == 18
+    assert found.timings_s == {"total": 1.2346} and found.warnings == ()
+    assert Analysis.model_validate_json(found.model_dump_json()) == found
+
+
+def test_faces_are_told_with_the_main_one_at_the_peak(
+    percept: Percept, analysis: Analysis, make_faces: Callable[..., FaceMeasures]
+) -> None:
+    faces = built(replace(percept, faces=make_faces(frames=5, tracks=2)), analysis).faces
+    assert [(face.track, face.main, face.presence) for face in faces] == [(0, True, 1.0), (1, False, 1.0)]
+    assert faces[0].box_px == (10, 10, 50, 40) and (faces[0].first_s, faces[0].last_s) == (0.0, 0.4)
+
+
+def test_what_is_missing_is_none_or_empty(percept: Percept, analysis: Analysis, no_face: FaceMeasures) -> None:
+    found = built(replace(percept, faces=no_face), analysis)
+    assert (found.faces, found.action_units) == ((), {})
+    deaf = built(percept, analysis, without=("audio",))
+    assert deaf.voice is None and built(percept, analysis).voice is not None
+
+
+def test_disagreement_of_text_and_scores_is_told(percept: Percept, analysis: Analysis) -> None:
+    told = built(percept, analysis, replace(ANSWERS, stated="sad")).warnings
+    assert any("'sad'" in line and "'happy'" in line and "disagree" in line for line in told)
+    silent = built(percept, analysis, replace(ANSWERS, stated=None)).warnings
+    assert any("names none of the asked emotions" in line for line in silent)
+    same_in_other_words = replace(ANSWERS, emotion="joy", stated="happy")
+    assert built(percept, analysis, same_in_other_words).warnings == ()
+    unasked = replace(ANSWERS, texts={}, stated=None)
+    assert built(percept, analysis, unasked).warnings == ()
+
+
+def test_a_cut_transcript_is_told(percept: Percept, analysis: Analysis) -> None:
+    words = percept.transcript.model_copy(update={"text": "word " * (PROMPT_WORDS + 1)})
+    (told,) = built(replace(percept, transcript=words), analysis).warnings
+    assert f"first {PROMPT_WORDS} words" in told
+
+
+def test_valence_of_unknown_labels_is_none(percept: Percept, analysis: Analysis) -> None:
+    found = built(percept, analysis, replace(ANSWERS, probabilities={"blue": 0.5, "green": 0.5}, emotion="blue"))
+    assert found.valence is None
+
+
+def test_trained_labels_are_canonical() -> None:
+    assert all(canonical(label) == label for label in TRAINED_LABELS)
+
+
+def test_the_mesh_is_drawn_only_on_the_frame_it_was_seen_in(percept: Percept) -> None:
+    material = build_material(percept)
+    assert material.mesh_px is not None and material.mesh_px.shape == (468, 3) and material.box_px is not None
+    elsewhere = replace(percept, peak=PeakFrame(index=0, time_s=0.0, policy="first"))
+    assert build_material(elsewhere).mesh_px is None and build_material(elsewhere).box_px is None
+    assert build_material(elsewhere).peak_rgb is percept.frame.rgb  # type: ignore[union-attr]
+
+
+def test_text_alone_draws_nothing(percept: Percept) -> None:
+    bare = replace(percept, media=None, faces=None, frame=None, peak=None, sound=None, waveform=None)
+    material = build_material(bare)
+    assert material.peak_rgb is None and material.waveform is None and material.duration_s is None
