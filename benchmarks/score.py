@@ -154,8 +154,9 @@ def main() -> None:
     parser.add_argument("--model", default="nano")
     parser.add_argument("--out", type=Path, default=Path("docs/results.json"))
     parser.add_argument("--only", default="", help="score only parts whose name contains this")
+    parser.add_argument("--threads", type=int)
     arguments = parser.parse_args()
-    model = el.load(arguments.model)
+    model = el.load(arguments.model, threads=arguments.threads)
     chosen = [part for part in parts(arguments.data) if arguments.only in part.name]
     rows = [score(part, inputs, answers(model, part, inputs)) for part in chosen for inputs in part.inputs]
     Console(width=160).print(table(rows))

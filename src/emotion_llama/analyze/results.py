@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 
 from emotion_llama.analyze.answers import PROMPT_WORDS, Answers
@@ -11,6 +12,7 @@ from emotion_llama.analyze.report import ReportMaterial
 from emotion_llama.analyze.warnings import answer_warnings, input_states, perception_warnings
 from emotion_llama.clip import Analysis, Face, Provenance, Valence
 from emotion_llama.labels import VALENCE_SOURCE, canonical, is_known, valence
+from emotion_llama.perception.compose import choose_clues, compose_reason
 from emotion_llama.perception.measurements import ACTION_UNITS, FaceMeasures
 from emotion_llama.settings import AnalyzeSettings
 
@@ -40,7 +42,7 @@ def build_analysis(
         probabilities=answers.probabilities,
         label_scores=answers.scores,
         order_sensitivity=answers.order_sensitivity,
-        reasoning=answers.texts.get("reason"),
+        reasoning=_reasoning(percept, settings, answers),
         visual=answers.texts.get("visual"),
         audio=answers.texts.get("audio"),
         evidence=percept.observations,
@@ -55,6 +57,18 @@ def build_analysis(
         raw={str(task): text for task, text in answers.texts.items()},
         provenance=provenance,
     )
+
+
+def _reasoning(percept: Percept, settings: AnalyzeSettings, answers: Answers) -> str | None:
+    """Give the model's reason; where it names none of the asked emotions, one composed from the measured clues.
+
+    `raw` keeps what the model wrote, and a warning says which of the two this is.
+    """
+    text = answers.texts.get("reason")
+    if text is None or answers.stated is not None or answers.emotion is None:
+        return text
+    clues = choose_clues([o for o in percept.observations if o.channel != "scene"])
+    return compose_reason(clues, answers.emotion, random.Random(settings.seed), percept.transcript.text)
 
 
 def _faces(faces: FaceMeasures) -> list[Face]:
@@ -94,7 +108,8 @@ def _warnings(percept: Percept, settings: AnalyzeSettings, answers: Answers) -> 
     if "reason" in answers.texts:
         if answers.stated is None:
             found.append(
-                "The reasoning text names none of the asked emotions; the emotion comes from the label scores."
+                "The model's own reason names none of the asked emotions; the one shown was composed from the measured "
+                "clues and the label scores."
             )
         elif answers.stated != answers.emotion and not _same(answers.stated, answers.emotion):
             found.append(

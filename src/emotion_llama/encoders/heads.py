@@ -54,6 +54,7 @@ def save_heads(heads: dict[str, EmotionHead], path: Path) -> None:
         tensors[f"{name}.bias"] = head.bias.astype(np.float32)
     labels = {name: list(head.labels) for name, head in heads.items()}
     save_file(tensors, path, metadata={"labels": json.dumps(labels)})
+    path.chmod(0o644)  # the library makes it private; a checkpoint is there to be shared
 
 
 def load_heads(path: Path) -> dict[str, EmotionHead]:
