@@ -11,13 +11,14 @@ from pydantic import ValidationError
 
 from emotion_llama.analyze.answers import Answers, ask
 from emotion_llama.analyze.calibration import Calibration
-from emotion_llama.analyze.features import Features, encode
+from emotion_llama.analyze.features import encode
 from emotion_llama.analyze.parts import Parts
 from emotion_llama.analyze.perceive import Percept, Stopwatch, perceive, present_inputs
 from emotion_llama.analyze.preset import Preset, load_preset, provenance
 from emotion_llama.analyze.report import ReportMaterial
 from emotion_llama.analyze.results import build_analysis, build_material
 from emotion_llama.clip import Analysis, Clip
+from emotion_llama.encoders.features import Features
 from emotion_llama.errors import UsageError
 from emotion_llama.labels import parse_label_set
 from emotion_llama.model.score import ClipReader

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from emotion_llama.analyze.calibration import Calibration
-from emotion_llama.analyze.features import Features
 from emotion_llama.analyze.perceive import Percept, Stopwatch, present_inputs
 from emotion_llama.answer import parse_emotion, parse_open
 from emotion_llama.clip import LabelScores, Modality, Task
+from emotion_llama.encoders.features import Features
 from emotion_llama.labels import SYNONYMS
 from emotion_llama.model.score import ClipPrefix, ClipReader
 from emotion_llama.perception.compose import choose_clues, clue_phrases

@@ -6,11 +6,11 @@ import random
 from collections.abc import Mapping
 
 from emotion_llama.analyze.answers import PROMPT_WORDS, Answers
-from emotion_llama.analyze.features import Features
 from emotion_llama.analyze.perceive import Percept
 from emotion_llama.analyze.report import ReportMaterial
 from emotion_llama.analyze.warnings import answer_warnings, input_states, perception_warnings
 from emotion_llama.clip import Analysis, Face, Provenance, Valence
+from emotion_llama.encoders.features import Features
 from emotion_llama.labels import VALENCE_SOURCE, canonical, is_known, valence
 from emotion_llama.perception.compose import choose_clues, compose_reason
 from emotion_llama.perception.measurements import ACTION_UNITS, FaceMeasures
