@@ -22,8 +22,7 @@ from emotion_llama.clip import (
     Valence,
     VoiceMeasures,
 )
-from emotion_llama.media.types import Frame, MediaInfo, Waveform
-from emotion_llama.perception.measurements import (
+from emotion_llama.measurements import (
     ACTION_UNITS,
     EXPRESSIONS,
     ActionUnitSeries,
@@ -33,6 +32,7 @@ from emotion_llama.perception.measurements import (
     FaceTrack,
     SoundMeasures,
 )
+from emotion_llama.media.types import Frame, MediaInfo, Waveform
 
 
 def _provenance() -> Provenance:

@@ -16,7 +16,7 @@ from emotion_llama.analyze.perceive import Percept, Stopwatch
 from emotion_llama.encoders.face_tokens import HEAD_WIDTH
 from emotion_llama.encoders.features import FeatureCache
 from emotion_llama.encoders.heads import EmotionHead
-from emotion_llama.perception.measurements import FaceMeasures
+from emotion_llama.measurements import FaceMeasures
 
 
 def flat_head(name: str, width: int, labels: int) -> EmotionHead:

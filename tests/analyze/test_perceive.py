@@ -12,8 +12,8 @@ import pytest
 from emotion_llama.analyze.perceive import Percept, Stopwatch, choose_frame, perceive, present_inputs
 from emotion_llama.clip import Clip, Transcript
 from emotion_llama.errors import MediaError, UsageError
+from emotion_llama.measurements import FaceMeasures
 from emotion_llama.media.types import Frame, Waveform
-from emotion_llama.perception.measurements import FaceMeasures
 from emotion_llama.settings import AnalyzeSettings
 
 MakeClip = Callable[..., Path]

@@ -16,8 +16,8 @@ from emotion_llama.analyze.face_figure import CONTOURS, Overlay, close_up, whole
 from emotion_llama.analyze.report import UNIT_NAMES, ReportMaterial, render_report, write_report
 from emotion_llama.clip import Analysis, Transcript
 from emotion_llama.errors import OutputError
+from emotion_llama.measurements import ACTION_UNITS, ActionUnitSeries, VoiceTrace
 from emotion_llama.media.types import SAMPLE_RATE_HZ, Waveform
-from emotion_llama.perception.measurements import ACTION_UNITS, ActionUnitSeries, VoiceTrace
 
 VOID = {"meta", "link", "image", "circle", "path", "rect", "line"}
 

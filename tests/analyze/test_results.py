@@ -13,7 +13,7 @@ from emotion_llama.analyze.perceive import Percept
 from emotion_llama.analyze.results import TRAINED_LABELS, build_analysis, build_material
 from emotion_llama.clip import Analysis, LabelScores, PeakFrame
 from emotion_llama.labels import VALENCE, canonical
-from emotion_llama.perception.measurements import FaceMeasures
+from emotion_llama.measurements import FaceMeasures
 from emotion_llama.settings import AnalyzeSettings
 
 ANSWERS = Answers(

@@ -11,9 +11,9 @@ import pytest
 from emotion_llama.analyze.perceive import Percept, present_inputs
 from emotion_llama.analyze.warnings import answer_warnings, input_states, perception_warnings
 from emotion_llama.clip import Transcript
+from emotion_llama.measurements import FaceMeasures
 from emotion_llama.media import DecodeNotes
 from emotion_llama.media.types import Frame, Waveform
-from emotion_llama.perception.measurements import FaceMeasures
 from emotion_llama.settings import AnalyzeSettings
 
 ALL = AnalyzeSettings()

@@ -15,7 +15,7 @@ from emotion_llama.encoders.face_tokens import (
     pick_samples,
 )
 from emotion_llama.encoders.heads import EmotionHead
-from emotion_llama.perception.measurements import (
+from emotion_llama.measurements import (
     ACTION_UNITS,
     EXPRESSIONS,
     FaceBox,

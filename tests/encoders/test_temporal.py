@@ -5,7 +5,7 @@ import pytest
 
 from emotion_llama.encoders.temporal import FaceDynamics
 from emotion_llama.errors import ModelError
-from emotion_llama.perception.measurements import ACTION_UNITS, ActionUnitSeries
+from emotion_llama.measurements import ACTION_UNITS, ActionUnitSeries
 
 
 def series(time_s: list[float], level: list[float]) -> ActionUnitSeries:

@@ -15,8 +15,8 @@ from emotion_llama.encoders.face_expression import WEIGHTS_FILE as EXPRESSION_FI
 from emotion_llama.encoders.face_expression import FaceExpressionNet
 from emotion_llama.encoders.same_padding import pad_same
 from emotion_llama.errors import AssetCorruptError, AssetMissingError, MediaError
+from emotion_llama.measurements import EXPRESSIONS
 from emotion_llama.perception.expression import OPINION_FILE, OPINION_LABELS, ExpressionNet, FaceOpinionNet
-from emotion_llama.perception.measurements import EXPRESSIONS
 
 
 @pytest.fixture(scope="module")

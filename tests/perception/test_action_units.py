@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from emotion_llama.measurements import ACTION_UNITS, FaceSample
 from emotion_llama.perception.action_units import (
     IDENTITY_LEFT,
     SIGNATURES,
@@ -13,7 +14,6 @@ from emotion_llama.perception.action_units import (
     signature_matrix,
 )
 from emotion_llama.perception.geometry import FEATURES, neutral_face
-from emotion_llama.perception.measurements import ACTION_UNITS, FaceSample
 from emotion_llama.perception.mesh import box_of_mesh
 
 CROP = np.zeros((160, 160, 3), np.uint8)

@@ -7,16 +7,7 @@ import pytest
 
 from emotion_llama.clip import Observation, Segment, Transcript, VoiceMeasures, Word
 from emotion_llama.labels import canonical
-from emotion_llama.media.types import Frame
-from emotion_llama.perception.describe import (
-    describe_face,
-    describe_voice,
-    describe_words,
-    emotional_words,
-    strength,
-    word_table,
-)
-from emotion_llama.perception.measurements import (
+from emotion_llama.measurements import (
     ACTION_UNITS,
     EXPRESSIONS,
     ActionUnitSeries,
@@ -26,6 +17,15 @@ from emotion_llama.perception.measurements import (
     FaceTrack,
     SoundMeasures,
     VoiceTrace,
+)
+from emotion_llama.media.types import Frame
+from emotion_llama.perception.describe import (
+    describe_face,
+    describe_voice,
+    describe_words,
+    emotional_words,
+    strength,
+    word_table,
 )
 from emotion_llama.perception.scene import describe_scene
 

@@ -7,9 +7,9 @@ import pytest
 
 from emotion_llama import assets
 from emotion_llama.errors import AssetMissingError
+from emotion_llama.measurements import ACTION_UNITS, FaceMeasures
 from emotion_llama.media.types import Frame
 from emotion_llama.perception.faces import FaceDetector, anchor_centres, merge, overlap, tiles
-from emotion_llama.perception.measurements import ACTION_UNITS, FaceMeasures
 from emotion_llama.perception.see import FaceReader
 
 av = pytest.importorskip("av")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emotion_llama.perception.measurements import ACTION_UNITS, ActionUnitSeries
+from emotion_llama.measurements import ACTION_UNITS, ActionUnitSeries
 from emotion_llama.perception.peak_frame import choose_peak, plain_peak
 
 FRAMES, RATE_HZ, APEX_REACH = 60, 15.0, 2

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_llama.measurements import FaceBox
 from emotion_llama.media.types import Frame
 from emotion_llama.perception.crop import Region
 from emotion_llama.perception.geometry import neutral_face
-from emotion_llama.perception.measurements import FaceBox
 from emotion_llama.perception.mesh import box_of_mesh
 from emotion_llama.perception.see import main_track, read_faces
 from emotion_llama.perception.tracking import MESHED, FaceTracker

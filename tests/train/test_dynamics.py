@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotion_llama.perception.measurements import ACTION_UNITS
+from emotion_llama.measurements import ACTION_UNITS
 from emotion_llama.train.dynamics import still_dynamics
 
 UNITS = len(ACTION_UNITS)

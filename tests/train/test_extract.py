@@ -17,8 +17,7 @@ import pytest
 from emotion_llama.analyze.parts import Parts
 from emotion_llama.clip import Clip
 from emotion_llama.errors import ManifestError, MediaError
-from emotion_llama.media.types import SAMPLE_RATE_HZ, Frame, Waveform
-from emotion_llama.perception.measurements import (
+from emotion_llama.measurements import (
     ACTION_UNITS,
     ActionUnitSeries,
     FaceBox,
@@ -26,6 +25,7 @@ from emotion_llama.perception.measurements import (
     FaceSample,
     FaceTrack,
 )
+from emotion_llama.media.types import SAMPLE_RATE_HZ, Frame, Waveform
 from emotion_llama.train.config import NanoTraining
 from emotion_llama.train.extract import _face, _voice, augment, pictures, voices
 

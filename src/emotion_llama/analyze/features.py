@@ -14,8 +14,8 @@ from emotion_llama.encoders.face_tokens import face_emotion, head_rows, local_to
 from emotion_llama.encoders.features import Features, feature_key
 from emotion_llama.encoders.temporal import FaceDynamics
 from emotion_llama.errors import OutputError
+from emotion_llama.measurements import FaceMeasures
 from emotion_llama.media.types import Frame, Waveform
-from emotion_llama.perception.measurements import FaceMeasures
 
 OPINION_SAMPLES = 8
 """Frames the second expression net looks at: it is the slowest of the face nets (about 15 ms a frame)."""

@@ -12,10 +12,10 @@ import numpy as np
 from emotion_llama.analyze.parts import Parts
 from emotion_llama.clip import Clip, Modality, Observation, PeakFrame, Transcript
 from emotion_llama.errors import MediaError, UsageError
+from emotion_llama.measurements import FaceMeasures, SoundMeasures
 from emotion_llama.media import DecodeNotes, iter_frames, probe, read_frame, read_waveform
 from emotion_llama.media.types import SAMPLE_RATE_HZ, Frame, MediaInfo, Waveform
 from emotion_llama.perception.describe import describe_face, describe_voice, describe_words
-from emotion_llama.perception.measurements import FaceMeasures, SoundMeasures
 from emotion_llama.perception.scene import describe_scene
 from emotion_llama.perception.sound import perceive_sound
 from emotion_llama.settings import AnalyzeSettings

@@ -14,8 +14,8 @@ from emotion_llama.analyze.console import headline, measurement, number
 from emotion_llama.analyze.face_figure import Overlay, close_up, whole_frame
 from emotion_llama.analyze.writers import unit_number, write_text
 from emotion_llama.clip import Analysis, Observation, VoiceMeasures
+from emotion_llama.measurements import ACTION_UNITS, EXPRESSIONS, ActionUnitSeries, VoiceTrace
 from emotion_llama.media.types import Waveform
-from emotion_llama.perception.measurements import ACTION_UNITS, EXPRESSIONS, ActionUnitSeries, VoiceTrace
 
 UNIT_NAMES = {
     1: "inner brows raised",

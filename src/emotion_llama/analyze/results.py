@@ -12,8 +12,8 @@ from emotion_llama.analyze.warnings import answer_warnings, input_states, percep
 from emotion_llama.clip import Analysis, Face, Provenance, Valence
 from emotion_llama.encoders.features import Features
 from emotion_llama.labels import VALENCE_SOURCE, canonical, is_known, valence
+from emotion_llama.measurements import ACTION_UNITS, FaceMeasures
 from emotion_llama.perception.compose import choose_clues, compose_reason
-from emotion_llama.perception.measurements import ACTION_UNITS, FaceMeasures
 from emotion_llama.settings import AnalyzeSettings
 
 TRAINED_LABELS = (

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from emotion_llama.analyze.perceive import MIN_SOUND_S, Percept
 from emotion_llama.clip import InputState, Modality
 from emotion_llama.labels import canonical, is_known
-from emotion_llama.perception.measurements import FaceMeasures, SoundMeasures
+from emotion_llama.measurements import FaceMeasures, SoundMeasures
 from emotion_llama.settings import AnalyzeSettings
 
 SHORT_S = 0.5

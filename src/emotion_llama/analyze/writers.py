@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from emotion_llama.clip import Analysis, Record, VoiceMeasures
 from emotion_llama.errors import ManifestError, OutputError
-from emotion_llama.perception.measurements import ACTION_UNITS
+from emotion_llama.measurements import ACTION_UNITS
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_llama.encoders.heads import EmotionHead
-from emotion_llama.perception.measurements import ACTION_UNITS, EXPRESSIONS, FaceMeasures
+from emotion_llama.measurements import ACTION_UNITS, EXPRESSIONS, FaceMeasures
 
 LOCAL_WIDTH = 128 + len(EXPRESSIONS)
 HEAD_WIDTH = 128 + 2 * len(EXPRESSIONS) + len(ACTION_UNITS)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_llama.errors import ModelError
-from emotion_llama.perception.measurements import ACTION_UNITS, ActionUnitSeries
+from emotion_llama.measurements import ACTION_UNITS, ActionUnitSeries
 
 _CHUNKS = 4
 _FULL_INTENSITY = 5.0

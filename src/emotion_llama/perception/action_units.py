@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_llama.measurements import ACTION_UNITS, ActionUnitSeries, FaceSample
 from emotion_llama.perception.geometry import FEATURES, Array, measure, neutral_face
-from emotion_llama.perception.measurements import ACTION_UNITS, ActionUnitSeries, FaceSample
 
 EYE_DISTANCE_MM = 63.0
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from emotion_llama.clip import Observation, Transcript, VoiceMeasures
 from emotion_llama.labels import canonical
-from emotion_llama.perception.measurements import (
+from emotion_llama.measurements import (
     ACTION_UNITS,
     EXPRESSIONS,
     ActionUnitSeries,

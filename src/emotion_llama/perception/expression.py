@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from emotion_llama.encoders.face_expression import FEATURE_WIDTH, SIDE_PX, WEIGHTS_FILE, FaceExpressionNet
 from emotion_llama.encoders.weights import asset_file, load_weights
 from emotion_llama.errors import AssetCorruptError, MediaError
-from emotion_llama.perception.measurements import EXPRESSIONS
+from emotion_llama.measurements import EXPRESSIONS
 
 OPINION_FILE = "model_optimized.tflite"
 OPINION_LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")

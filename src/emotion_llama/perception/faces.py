@@ -16,7 +16,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from emotion_llama.errors import AssetMissingError
-from emotion_llama.perception.measurements import FaceBox
+from emotion_llama.measurements import FaceBox
 
 DETECTOR_FILE = "face_detection_short_range.tflite"
 INPUT_PX = 128

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_llama.measurements import FaceBox
 from emotion_llama.perception.crop import LEFT_EYE_CORNERS, RIGHT_EYE_CORNERS, Region, cut
 from emotion_llama.perception.faces import interpreter
-from emotion_llama.perception.measurements import FaceBox
 
 MESH_FILE = "face_landmark.tflite"
 POINTS = 468

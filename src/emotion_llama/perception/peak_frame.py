@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_llama.perception.measurements import ACTION_UNITS, ActionUnitSeries
+from emotion_llama.measurements import ACTION_UNITS, ActionUnitSeries
 
 SMOOTH_S = 0.3
 """Full width of the triangle that smooths the sum in time (three or more samples are always blended)."""

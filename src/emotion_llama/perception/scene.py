@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_llama.clip import Observation
+from emotion_llama.measurements import FaceMeasures, FaceSample
 from emotion_llama.media.types import Frame
-from emotion_llama.perception.measurements import FaceMeasures, FaceSample
 
 SOURCE = "scene-1"
 DARK_LUMA, BRIGHT_LUMA = 60.0, 200.0

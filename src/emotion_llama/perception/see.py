@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_llama.measurements import FaceMeasures, FaceSample, FaceTrack
 from emotion_llama.media.types import Frame
 from emotion_llama.perception.action_units import measure_action_units
 from emotion_llama.perception.faces import FaceDetector
-from emotion_llama.perception.measurements import FaceMeasures, FaceSample, FaceTrack
 from emotion_llama.perception.mesh import MeshReader
 from emotion_llama.perception.peak_frame import choose_peak
 from emotion_llama.perception.tracking import Detector, FaceTracker, Mesher

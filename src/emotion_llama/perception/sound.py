@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from emotion_llama.clip import Transcript
+from emotion_llama.measurements import SoundMeasures
 from emotion_llama.media.types import SAMPLE_RATE_HZ, Waveform
-from emotion_llama.perception.measurements import SoundMeasures
 from emotion_llama.perception.speech import Transcriber, speech_spans
 from emotion_llama.perception.voice import measure_voice
 

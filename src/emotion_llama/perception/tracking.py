@@ -14,10 +14,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_llama.measurements import FaceBox, FaceSample, FaceTrack
 from emotion_llama.media.types import Frame
 from emotion_llama.perception.crop import Region, face_crop, region_of_box, region_of_mesh
 from emotion_llama.perception.faces import overlap
-from emotion_llama.perception.measurements import FaceBox, FaceSample, FaceTrack
 from emotion_llama.perception.mesh import box_of_mesh
 
 MESHED = 4

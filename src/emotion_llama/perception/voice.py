@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from swift_f0 import SwiftF0
 
 from emotion_llama.clip import VoiceMeasures
+from emotion_llama.measurements import VoiceTrace
 from emotion_llama.media.types import SAMPLE_RATE_HZ, Waveform
-from emotion_llama.perception.measurements import VoiceTrace
 from emotion_llama.perception.voice_quality import cycle_variation, harmonics_to_noise_db, spectral_tilt_db_octave
 
 FLOATS = NDArray[np.float32]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_llama.encoders.temporal import FaceDynamics
-from emotion_llama.perception.measurements import ACTION_UNITS, ActionUnitSeries
+from emotion_llama.measurements import ACTION_UNITS, ActionUnitSeries
 
 FRAMES = 24
 FRAME_S = 0.14
