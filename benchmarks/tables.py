@@ -45,7 +45,7 @@ def speed(record: dict[str, Any]) -> str:
     rows = {
         f"one {record['clip_s']} s clip, warm, emotion": f"{record['warm_emotion_s']:.2f} s "
         f"(real-time factor {record['rtf_emotion']:.2f})",
-        f"one {record['clip_s']} s clip, warm, emotion and reasons": f"{record['warm_reason_s']:.2f} s "
+        f"one {record['clip_s']} s clip, warm, with reasons, slowest of 7": f"{record['warm_reason_s']:.2f} s "
         f"(real-time factor {record['rtf_reason']:.2f})",
         "first clip of a process, everything loaded for it": f"{record['cold_first_clip_s']:.1f} s",
         f"folder of {record['folder_clips']} cuts, emotion": f"{record['folder_clips_per_s']:.2f} clips a second",
