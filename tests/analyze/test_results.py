@@ -31,7 +31,7 @@ ANSWERS = Answers(
 
 def built(percept: Percept, template: Analysis, answers: Answers = ANSWERS, **settings: Any) -> Analysis:
     chosen = AnalyzeSettings.model_validate({"labels": ("happy", "sad")} | settings)
-    return build_analysis(percept, chosen, answers, template.provenance, {"total": 1.23456}, {})
+    return build_analysis(percept, chosen, answers, template.provenance, {"total": 1.23456})
 
 
 def test_everything_finds_its_place(percept: Percept, analysis: Analysis) -> None:

@@ -18,7 +18,6 @@ from emotion_llama.analyze.preset import Preset, load_preset, provenance
 from emotion_llama.analyze.report import ReportMaterial
 from emotion_llama.analyze.results import build_analysis, build_material
 from emotion_llama.clip import Analysis, Clip
-from emotion_llama.encoders.features import Features
 from emotion_llama.errors import UsageError
 from emotion_llama.labels import parse_label_set
 from emotion_llama.model.score import ClipReader
@@ -73,19 +72,17 @@ class EmotionLlama:
         watch = Stopwatch()
         with watch.time("total"):
             percept = perceive(clip, settings, self.parts, watch)
-            features, answers = self._answer(percept, settings, watch)
-        analysis = build_analysis(
-            percept, settings, answers, provenance(self.preset, settings), dict(watch.seconds), features
-        )
+            answers = self._answer(percept, settings, watch)
+        analysis = build_analysis(percept, settings, answers, provenance(self.preset, settings), dict(watch.seconds))
         return Result(analysis, build_material(percept))
 
-    def _answer(self, percept: Percept, settings: AnalyzeSettings, watch: Stopwatch) -> tuple[Features, Answers]:
+    def _answer(self, percept: Percept, settings: AnalyzeSettings, watch: Stopwatch) -> Answers:
         present = present_inputs(percept, settings)
         features = encode(percept, self.parts, present["audio"], watch)
         with watch.time("load model"):
             reader = self.reader
         answers = ask(reader, self.calibration, percept, features, settings, watch)
-        return features, replace(answers, present=present)
+        return replace(answers, present=present)
 
 
 def changed(settings: AnalyzeSettings, changes: dict[str, Any]) -> AnalyzeSettings:

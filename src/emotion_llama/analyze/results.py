@@ -10,7 +10,6 @@ from emotion_llama.analyze.perceive import Percept
 from emotion_llama.analyze.report import ReportMaterial
 from emotion_llama.analyze.warnings import answer_warnings, input_states, perception_warnings
 from emotion_llama.clip import Analysis, Face, Provenance, Valence
-from emotion_llama.encoders.features import Features
 from emotion_llama.labels import VALENCE_SOURCE, canonical, is_known, valence
 from emotion_llama.measurements import ACTION_UNITS, FaceMeasures
 from emotion_llama.perception.compose import choose_clues, compose_reason
@@ -28,7 +27,6 @@ def build_analysis(
     answers: Answers,
     provenance: Provenance,
     timings_s: Mapping[str, float],
-    features: Features,
 ) -> Analysis:
     """Put one result together."""
     pleasantness = valence(answers.probabilities)

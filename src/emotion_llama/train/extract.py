@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,33 +49,33 @@ def voices(config: NanoTraining, data: Path, parts: Parts) -> list[Example]:
     for corpus, clips in (("ravdess", ravdess), ("emodb", emodb)):
         sides = split_clips(clips, read_split(Path(config.splits[corpus])))
         rows = [(clip, side) for side, members in sides.items() for clip in members]
-        made = lambda rows=rows, corpus=corpus: [  # noqa: E731
-            example for clip, side in _bar(rows, corpus) for example in _voice(clip, side, corpus, parts, config)
-        ]
-        found += _kept(f"{corpus}-voice", config, made)
+        found += _kept(f"{corpus}-voice", config, partial(_voices, rows, corpus, parts, config))
     return found
 
 
 def pictures(config: NanoTraining, data: Path, parts: Parts) -> list[Example]:
     """Extract face pictures, all turned gray (colour nearly gives away a class in one set)."""
-    made = lambda: list(_fer2013(config, data, parts))  # noqa: E731
-    found = _kept("fer2013", config, made)
-    made_too = lambda: list(_press(config, data, parts))  # noqa: E731
-    return found + _kept("pictures", config, made_too)
+    found = _kept("fer2013", config, partial(_fer2013, config, data, parts))
+    return found + _kept("pictures", config, partial(_press, config, data, parts))
 
 
-def _kept(name: str, config: NanoTraining, make: Callable[[], list[Example]]) -> list[Example]:
+def _kept(name: str, config: NanoTraining, make: Callable[[], Iterator[Example]]) -> list[Example]:
     settings = config.model_dump(include={"fer2013_per_class", "voice_augmentations", "splits", "seed"})
     splits = {corpus: Path(file).read_text(encoding="utf-8") for corpus, file in config.splits.items()}
     key = hashlib.sha256(json.dumps([VERSION, name, settings, splits], sort_keys=True).encode()).hexdigest()[:12]
     path = assets.cache_dir() / "training" / f"{name}-{key}.npz"
     if not path.exists():
-        save_examples(make(), path)
+        save_examples(list(make()), path)
     return load_examples(path)
 
 
 def _bar(rows: list[T], name: str) -> Iterator[T]:
     yield from track(rows, description=f"extracting {name}")
+
+
+def _voices(rows: list[tuple[Clip, str]], corpus: str, parts: Parts, config: NanoTraining) -> Iterator[Example]:
+    for clip, side in _bar(rows, corpus):
+        yield from _voice(clip, side, corpus, parts, config)
 
 
 def _voice(clip: Clip, side: str, corpus: str, parts: Parts, config: NanoTraining) -> Iterator[Example]:
