@@ -109,3 +109,21 @@ def test_folder_in_the_way(tmp_path: Path) -> None:
     written(tmp_path, "file", "")
     with pytest.raises(OutputError, match="cannot write the manifest"):
         write_manifest([full_clip(tmp_path)], tmp_path / "file" / "m.jsonl")
+
+
+def test_own_columns_become_groups(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("clip,gender,age,site,actor\na.wav,female,33,,7\nb.wav,male,x,B,8\n", encoding="utf-8")
+    one, two = read_manifest(path)
+    assert one.groups == {"sex": "female", "age": 33.0}  # an empty cell groups nothing
+    assert two.groups == {"sex": "male", "age": "x", "site": "B"} and two.speaker == "8"
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.jsonl"])
+def test_groups_survive_writing(tmp_path: Path, name: str) -> None:
+    clips = [
+        Clip(clip="a", transcript="x", groups={"age": 30.0}),
+        Clip(clip="b", transcript="y", groups={"sex": "male"}),
+    ]
+    write_manifest(clips, tmp_path / name)
+    assert [clip.groups for clip in read_manifest(tmp_path / name)] == [{"age": 30.0}, {"sex": "male"}]

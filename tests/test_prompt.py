@@ -6,7 +6,17 @@ from hypothesis import strategies as st
 
 from emotion_llama.clip import TASKS
 from emotion_llama.errors import ModelError, UsageError
-from emotion_llama.prompt import CHATML, LLAMA_2, Marker, Soft, frame_for, instruction, render, spoken_sentence
+from emotion_llama.prompt import (
+    CHATML,
+    LLAMA_2,
+    PARAPHRASES,
+    Marker,
+    Soft,
+    frame_for,
+    instruction,
+    render,
+    spoken_sentence,
+)
 
 LABELS = ("happy", "sad", "neutral")
 
@@ -100,3 +110,12 @@ def test_frame_is_recognised_or_refused():
     for template in (None, "### User:"):
         with pytest.raises(ModelError, match="chat_frame"):
             frame_for(template)
+
+
+def test_paraphrases_ask_for_the_same_labels_in_other_words() -> None:
+    labels = ("happy", "sad")
+    asked = [instruction("emotion", labels, phrasing) for phrasing in range(len(PARAPHRASES) + 1)]
+    assert len(set(asked)) == len(asked)
+    assert all("happy, sad" in sentence for sentence in asked)
+    whole = render("emotion", labels=labels, transcript=None, soft_tokens={}, phrasing=3)
+    assert asked[3] in whole.text

@@ -55,7 +55,8 @@ class Clip(Record):
 
     `clip` is the identity: the path as given by the user or as the manifest writes it. `path` is `None` for text alone.
     `transcript`: `None` = not transcribed, `""` = nothing was said. `start_s`/`end_s` `None` = the whole recording.
-    `emotion`, `valence`, `labels`, `reasoning` are annotations; `None` = not annotated.
+    `emotion`, `valence`, `labels`, `reasoning` are annotations; `None` = not annotated. `groups` are properties of the
+    speaker or the recording that scores can be sliced by: words ("sex": "female") or numbers ("age": 33.0).
     """
 
     clip: str
@@ -69,6 +70,7 @@ class Clip(Record):
     labels: tuple[str, ...] | None = None
     reasoning: str | None = None
     observations: tuple[Observation, ...] = ()
+    groups: dict[str, str | float] = {}
 
 
 class Word(Record):
@@ -186,7 +188,8 @@ class Analysis(Record):
     """What Emotion-LLaMA says about one clip.
 
     `emotion` is the likeliest asked label, or `None` when no label could be scored. `probabilities` sum to 1 over the
-    asked labels. `labels` are free emotion words (open label set only). `raw` holds the model's unedited text by task.
+    asked labels. `labels` are free emotion words (open label set only). `raw` holds the model's unedited text by task,
+    `prompts` what it was asked (of `emotion` the first label order; soft tokens as ⟨name×count⟩).
     """
 
     schema_version: str = SCHEMA_VERSION
@@ -212,4 +215,5 @@ class Analysis(Record):
     warnings: tuple[str, ...]
     timings_s: dict[str, float]
     raw: dict[str, str]
+    prompts: dict[str, str] = {}
     provenance: Provenance

@@ -1,6 +1,6 @@
 """Lists of clips: `.jsonl` (one object a line) and `.csv` (with a heading line).
 
-Columns, all but the first optional; others are ignored, because data sets carry columns of their own:
+Columns, all but the first optional:
 
     clip | path | file     the recording; relative paths start at the manifest's folder
     start_s, end_s         seconds of the recording
@@ -10,6 +10,7 @@ Columns, all but the first optional; others are ignored, because data sets carry
     labels                 several labels: JSONL a list, CSV separated by ";"
     reasoning              annotation
     observations           JSONL only
+    sex | gender, age, …   any other column with a word or a number: a group to slice scores by (`Clip.groups`)
 
 With both `clip` and `path` (or `file`), `clip` is the identity and the other is where the recording lies; an empty
 `path` then means text alone. Whether a recording exists is found out when it is analysed, not here.
@@ -37,8 +38,10 @@ LABEL_SEPARATOR = ";"
 
 _PATH_COLUMNS = ("path", "file")
 _ALIASES = {"speaker": ("speaker", "actor")}
+_GROUP_ALIASES = {"gender": "sex"}
 _FIELDS = ("start_s", "end_s", "transcript", "speaker", "emotion", "valence", "labels", "reasoning", "observations")
 _CSV_COLUMNS = ("clip", "path", *_FIELDS[:-1])
+_KNOWN = {"clip", *_PATH_COLUMNS, *_FIELDS, *(word for words in _ALIASES.values() for word in words), "groups"}
 
 
 def read_manifest(path: Path) -> list[Clip]:
@@ -150,6 +153,7 @@ def _clip(row: dict[str, Any], where: str, folder: Path) -> Clip:
             (row[column] for column in _ALIASES.get(name, (name,)) if row.get(column) is not None), None
         )
     fields["observations"] = fields["observations"] or ()
+    fields["groups"] = _groups(row)
     if isinstance(fields["labels"], str):
         fields["labels"] = tuple(word.strip() for word in fields["labels"].split(LABEL_SEPARATOR) if word.strip())
     try:
@@ -159,6 +163,26 @@ def _clip(row: dict[str, Any], where: str, folder: Path) -> Clip:
         raise ManifestError(f"{where}: {wrong}") from error
     _check(clip, where)
     return clip
+
+
+def _groups(row: dict[str, Any]) -> dict[str, str | float]:
+    """Give the columns of the data set's own: words and numbers; what is neither (a list, …) groups nothing."""
+    groups: dict[str, str | float] = {}
+    for name, value in row.items():
+        if name in _KNOWN or value is None or isinstance(value, dict | list):
+            continue
+        groups[_GROUP_ALIASES.get(name, name)] = _word_or_number(value)
+    return groups
+
+
+def _word_or_number(value: Any) -> str | float:
+    if isinstance(value, bool):
+        return str(value).lower()
+    try:
+        number = float(value)
+    except ValueError:
+        return str(value)
+    return number if math.isfinite(number) else str(value)
 
 
 def _check(clip: Clip, where: str) -> None:
@@ -192,7 +216,7 @@ def _row(clip: Clip, folder: Path) -> dict[str, Any]:
     elif media is not None:
         media = media.resolve()
     fields = clip.model_dump(mode="json", exclude_none=True, include=set(_FIELDS), exclude_defaults=True)
-    return {"clip": clip.clip, "path": media.as_posix() if media else None, **fields}
+    return {"clip": clip.clip, "path": media.as_posix() if media else None, **fields, **clip.groups}
 
 
 def _json(row: dict[str, Any]) -> str:
@@ -202,7 +226,8 @@ def _json(row: dict[str, Any]) -> str:
 def _csv_text(rows: list[dict[str, Any]], path: Path) -> str:
     text = io.StringIO(newline="")
     # an own line end: csv's default would mix two kinds in files that are otherwise plain
-    writer = csv.DictWriter(text, fieldnames=_CSV_COLUMNS, lineterminator="\n")
+    own = tuple(dict.fromkeys(name for row in rows for name in row if name not in (*_CSV_COLUMNS, "observations")))
+    writer = csv.DictWriter(text, fieldnames=(*_CSV_COLUMNS, *own), lineterminator="\n")
     writer.writeheader()
     for row in rows:
         _check_csv_can_hold(row, path)

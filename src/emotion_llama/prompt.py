@@ -100,13 +100,14 @@ def render(
     clues: Sequence[str] = (),
     layout: Layout = "aligned",
     frame: ChatFrame = CHATML,
+    phrasing: int = 0,
 ) -> Prompt:
     """Render the prompt of one clip and task.
 
     `labels` in the order they are to be listed; `()` asks for free emotion words. `transcript` `None` = not
     transcribed, the sentence is left out; `""` = nothing was said. `soft_tokens` maps each present feature group to its
     number of tokens, in the configuration's order; an absent group is left out with its tags. `clues` are measured
-    observations in words, used by every task but `emotion`.
+    observations in words, used by every task but `emotion`. `phrasing` as in `instruction`.
     Raises `UsageError` for an unknown task or layout.
     """
     if task not in TASKS:
@@ -114,14 +115,28 @@ def render(
     if layout not in LAYOUTS:
         raise UsageError(f"unknown prompt layout {layout!r}: choose from {', '.join(LAYOUTS)}")
     prefix = (Marker(frame.user_open), *_inputs(soft_tokens, transcript))
-    ask = f"[{task}] " + _clue_sentence(task, clues) + instruction(task, labels)
+    ask = f"[{task}] " + _clue_sentence(task, clues) + instruction(task, labels, phrasing)
     lead = " " if len(prefix) > 1 else ""
     return Prompt(prefix, (lead + ask, Marker(frame.user_close_assistant_open)))
 
 
-def instruction(task: Task, labels: Sequence[str]) -> str:
-    """Give the sentence that asks for the answer of a task."""
+PARAPHRASES = (
+    "Which of these emotions does the person in the video show: {labels}?",
+    "Choose the emotion that fits the person in the video best, from: {labels}.",
+    "Look and listen closely, then name the person's emotion. The choices are: {labels}.",
+    "The person in the video feels one of the following: {labels}. Say which one.",
+)
+"""Other ways to ask for a label, for measuring how much the wording matters; no model here was trained on them."""
+
+
+def instruction(task: Task, labels: Sequence[str], phrasing: int = 0) -> str:
+    """Give the sentence that asks for the answer of a task.
+
+    `phrasing` 0 is the sentence used in training; 1 to `len(PARAPHRASES)` are other wordings of the emotion question.
+    """
     choice = f"one of: {', '.join(labels)}" if labels else "emotion words of your own"
+    if task == "emotion" and labels and phrasing:
+        return PARAPHRASES[phrasing - 1].format(labels=", ".join(labels))
     if task == "emotion" and labels:  # the paper's sentence, kept to the letter
         return f"Please determine which emotion label in the video represents: {', '.join(labels)}."
     if task == "emotion":

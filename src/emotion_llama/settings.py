@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from emotion_llama.clip import MODALITIES, TASKS, Modality, Task
 from emotion_llama.errors import UsageError
 from emotion_llama.labels import LABEL_SETS
+from emotion_llama.prompt import PARAPHRASES
 
 FramePolicy = Literal["peak", "first", "middle", "random"]
 
@@ -59,6 +60,7 @@ class AnalyzeSettings(Settings):
     max_frames_s: float = 15.0
     max_frames: int = 1200
     max_new_tokens: int = 96
+    phrasing: int = 0
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -68,4 +70,6 @@ class AnalyzeSettings(Settings):
             raise ValueError(f"tasks: choose from {', '.join(TASKS)}")
         if self.label_orders < 1:
             raise ValueError("label_orders must be at least 1")
+        if not 0 <= self.phrasing <= len(PARAPHRASES):
+            raise ValueError(f"phrasing must be 0 (the usual question) to {len(PARAPHRASES)}, found {self.phrasing}")
         return self

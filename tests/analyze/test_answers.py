@@ -35,12 +35,19 @@ class FakeReader:
         mean = np.array([values.get(label, -9.0) for label in labels])
         return LabelLikelihoods(tuple(labels), (tuple(labels),), mean[None], mean, 0.03, 0.8, False)
 
-    def score(self, prefix: ClipPrefix, labels: Sequence[str], *, orders: int, seed: int) -> LabelLikelihoods:
+    def score(
+        self, prefix: ClipPrefix, labels: Sequence[str], *, orders: int, seed: int, phrasing: int
+    ) -> LabelLikelihoods:
         self.calls.append(("score", tuple(labels), orders, seed))
+        self.phrasings = [phrasing]
         return self._likelihoods(labels, self.scores)
 
-    def prior(self, labels: Sequence[str], *, orders: int, seed: int) -> LabelLikelihoods:
+    def prior(self, labels: Sequence[str], *, orders: int, seed: int, phrasing: int) -> LabelLikelihoods:
+        self.phrasings.append(phrasing)
         return self._likelihoods(labels, {label: self.priors.get(label, 0.0) for label in labels})
+
+    def prompt(self, prefix: ClipPrefix, task: str, labels: Sequence[str], clues: Any, phrasing: int) -> str:
+        return f"[{task}] {','.join(labels)} ({phrasing})"
 
     def answer(self, prefix: ClipPrefix, task: str, *, labels: Any, clues: Any, max_new_tokens: int, seed: int) -> str:
         self.calls.append(("answer", task, tuple(labels), tuple(clues)))
@@ -72,6 +79,13 @@ def test_the_temperature_is_that_of_the_inputs_really_there(percept: Percept) ->
     assert answers(reader, deaf, calibration, labels=("happy", "sad"), tasks=("emotion",)).probabilities[
         "sad"
     ] == pytest.approx(2 / 3)
+
+
+def test_score_and_prior_are_asked_in_the_same_words(percept: Percept) -> None:
+    reader = FakeReader({"happy": 0.0})
+    found = answers(reader, percept, labels=("happy", "sad"), tasks=("reason",), phrasing=2)
+    assert reader.phrasings == [2, 2]
+    assert found.prompts == {"emotion": "[emotion] happy,sad (2)", "reason": "[reason] happy,sad (2)"}
 
 
 def test_only_the_asked_texts_are_written(percept: Percept) -> None:

@@ -24,6 +24,7 @@ ANSWERS = Answers(
     label_mass=0.9,
     labels=(),
     texts={"reason": "A smile, so happy.", "visual": "A smile."},
+    prompts={"emotion": "Which emotion?"},
     stated="happy",
     present={"video": True, "audio": True, "text": True},
 )

@@ -24,7 +24,10 @@ PROMPT_WORDS = 250
 
 @dataclass(frozen=True)
 class Answers:
-    """Scores over the asked labels and the free texts by task. `stated` is the emotion the reasoning text names."""
+    """Scores over the asked labels and the free texts by task, with the prompts behind them.
+
+    `stated` is the emotion the reasoning text names. The prompt of `emotion` is that of the first label order.
+    """
 
     emotion: str | None
     probabilities: dict[str, float]
@@ -33,6 +36,7 @@ class Answers:
     label_mass: float
     labels: tuple[str, ...]
     texts: dict[Task, str]
+    prompts: dict[Task, str]
     stated: str | None
     present: dict[Modality, bool] = field(default_factory=dict)
 
@@ -50,8 +54,9 @@ def ask(
     with watch.time("read clip"):
         prefix = reader.read(features, shortened(percept.transcript.text))
     with watch.time("score labels"):
-        likelihoods = reader.score(prefix, asked, orders=settings.label_orders, seed=settings.seed)
-        prior = reader.prior(asked, orders=settings.label_orders, seed=settings.seed)
+        orders, seed, phrasing = settings.label_orders, settings.seed, settings.phrasing
+        likelihoods = reader.score(prefix, asked, orders=orders, seed=seed, phrasing=phrasing)
+        prior = reader.prior(asked, orders=orders, seed=seed, phrasing=phrasing)
     raw = dict(zip(asked, (float(x) for x in likelihoods.mean), strict=True))
     corrected = calibration.correct(raw, dict(zip(asked, (float(x) for x in prior.mean), strict=True)))
     present = [name for name, there in present_inputs(percept, settings).items() if there]
@@ -66,6 +71,7 @@ def ask(
         label_mass=float(likelihoods.label_mass),
         labels=parse_open(texts["emotion"]) if not settings.labels and "emotion" in texts else (),
         texts=texts,
+        prompts=_prompts(reader, prefix, percept, settings),
         stated=parse_emotion(texts["reason"], asked) if "reason" in texts else None,
     )
 
@@ -93,6 +99,16 @@ def _texts(reader: ClipReader, prefix: ClipPrefix, percept: Percept, settings: A
             seed=settings.seed,
         )
     return texts
+
+
+def _prompts(reader: ClipReader, prefix: ClipPrefix, percept: Percept, settings: AnalyzeSettings) -> dict[Task, str]:
+    """Give what the model was asked; a label is always scored, so `emotion` is always there."""
+    found: dict[Task, str] = {}
+    for task in dict.fromkeys(("emotion", *settings.tasks)):
+        scored_only = task == "emotion" and "emotion" not in settings.tasks
+        labels = (settings.labels or OPEN_VOCABULARY) if scored_only else settings.labels
+        found[task] = reader.prompt(prefix, task, labels, clues_for(percept, task), settings.phrasing)
+    return found
 
 
 def clues_for(percept: Percept, task: Task) -> tuple[str, ...]:

@@ -53,6 +53,7 @@ def build_analysis(
         warnings=tuple(_warnings(percept, settings, answers)),
         timings_s={name: round(seconds, 4) for name, seconds in timings_s.items()},
         raw={str(task): text for task, text in answers.texts.items()},
+        prompts={str(task): text for task, text in answers.prompts.items()},
         provenance=provenance,
     )
 

@@ -79,11 +79,18 @@ class EmotionLlamaProcessor:
         transcript: str | None,
         features: Features,
         clues: Sequence[str] = (),
+        phrasing: int = 0,
     ) -> Prompt:
         """Render the prompt of one clip for this model. Raises `ModelError` for features that do not fit it."""
-        counts = self.soft_tokens(features)
-        frame = self.frame
-        return render(task, labels=labels, transcript=transcript, soft_tokens=counts, clues=clues, frame=frame)
+        return render(
+            task,
+            labels=labels,
+            transcript=transcript,
+            soft_tokens=self.soft_tokens(features),
+            clues=clues,
+            frame=self.frame,
+            phrasing=phrasing,
+        )
 
     def soft_tokens(self, features: Features) -> dict[str, int]:
         """Give the number of soft tokens of each present group, in prompt order, after checking the arrays."""

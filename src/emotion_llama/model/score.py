@@ -66,7 +66,7 @@ class ClipReader:
     def __init__(self, model: EmotionLlamaForConditionalGeneration, processor: EmotionLlamaProcessor) -> None:
         self.model = model.eval()
         self.processor = processor
-        self._priors: dict[tuple[tuple[str, ...], int, int, bool | None], LabelLikelihoods] = {}
+        self._priors: dict[tuple[tuple[str, ...], int, int, bool | None, int], LabelLikelihoods] = {}
 
     @torch.inference_mode()
     def read(self, features: Features, transcript: str | None) -> ClipPrefix:
@@ -82,17 +82,26 @@ class ClipReader:
 
     @torch.inference_mode()
     def score(
-        self, prefix: ClipPrefix, labels: Sequence[str], *, orders: int = 4, seed: int = 0, end: bool | None = None
+        self,
+        prefix: ClipPrefix,
+        labels: Sequence[str],
+        *,
+        orders: int = 4,
+        seed: int = 0,
+        end: bool | None = None,
+        phrasing: int = 0,
     ) -> LabelLikelihoods:
         """Score every label under up to `orders` seeded label orders, from the prefix's cache.
 
+        `phrasing` chooses the wording of the question (`prompt.instruction`).
         Raises `ModelError` if there are no labels or two labels have the same tokens.
         """
         answers, end = self._answers(labels, end)
         chosen = label_orders(labels, orders, seed)
         rows: list[list[float]] = []
         mass: list[float] = []
-        for group in chunks([self._suffix_ids(prefix, "emotion", order) for order in chosen], answers):
+        suffixes = [self._suffix_ids(prefix, "emotion", order, phrasing=phrasing) for order in chosen]
+        for group in chunks(suffixes, answers):
             packed = pack(group, answers, prefix.length)
             logp, index = self._packed_logp(prefix, packed)
             for places in packed.places:
@@ -120,13 +129,26 @@ class ClipReader:
         return _likelihoods(labels, chosen, rows, mass, end)
 
     def prior(
-        self, labels: Sequence[str], *, orders: int = 4, seed: int = 0, end: bool | None = None
+        self,
+        labels: Sequence[str],
+        *,
+        orders: int = 4,
+        seed: int = 0,
+        end: bool | None = None,
+        phrasing: int = 0,
     ) -> LabelLikelihoods:
         """Score the labels on the blank clip (no features, not transcribed): the model's bias. Computed once."""
-        key = (tuple(labels), orders, seed, end)
+        key = (tuple(labels), orders, seed, end, phrasing)
         if key not in self._priors:
-            self._priors[key] = self.score(self.read({}, None), labels, orders=orders, seed=seed, end=end)
+            blank = self.read({}, None)
+            self._priors[key] = self.score(blank, labels, orders=orders, seed=seed, end=end, phrasing=phrasing)
         return self._priors[key]
+
+    def prompt(
+        self, prefix: ClipPrefix, task: Task, labels: Sequence[str], clues: Sequence[str] = (), phrasing: int = 0
+    ) -> str:
+        """Give the whole prompt of a task as a person reads it (soft tokens as ⟨name×count⟩), for the record."""
+        return self.processor.render(task, labels, prefix.transcript, prefix.features, clues, phrasing).text
 
     def answer(
         self,
@@ -193,9 +215,9 @@ class ClipReader:
         return [[*answer, self.processor.end_id] if end else answer for answer in answers], end
 
     def _suffix_ids(
-        self, prefix: ClipPrefix, task: Task, labels: Sequence[str], clues: Sequence[str] = ()
+        self, prefix: ClipPrefix, task: Task, labels: Sequence[str], clues: Sequence[str] = (), phrasing: int = 0
     ) -> list[int]:
-        prompt = self.processor.render(task, labels, prefix.transcript, prefix.features, clues)
+        prompt = self.processor.render(task, labels, prefix.transcript, prefix.features, clues, phrasing)
         ids = self.processor.token_ids(prompt.suffix)
         self.processor.check_length("under analysis", prefix.length + len(ids))
         return ids
