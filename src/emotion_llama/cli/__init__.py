@@ -12,7 +12,9 @@ import typer
 
 from emotion_llama import __version__
 from emotion_llama.cli.analyze import analyze
+from emotion_llama.cli.compare import compare
 from emotion_llama.cli.doctor import doctor
+from emotion_llama.cli.evaluate import evaluate
 from emotion_llama.cli.fetch import fetch
 from emotion_llama.errors import EmotionLlamaError, UsageError
 
@@ -25,6 +27,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(analyze)
+app.command()(evaluate)
+app.command()(compare)
 app.command()(fetch)
 app.command()(doctor)
 

@@ -1,0 +1,1 @@
+"""Judging: what was asked and what was answered → a report with its uncertainty; predictions need no model."""

@@ -1,0 +1,103 @@
+"""Asking a model: the items of a suite through `analyze`, with the truth taken off, resumable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emotion_llama.analyze.folder import ANALYSES, FolderRun, Loader, load_model, run_folder
+from emotion_llama.analyze.writers import write_text
+from emotion_llama.clip import Clip, Modality, Task
+from emotion_llama.errors import UsageError
+from emotion_llama.evaluate.records import Item
+from emotion_llama.evaluate.suite import Part, Suite
+from emotion_llama.settings import AnalyzeSettings
+
+ANSWERS = "answers"
+"""Folder below the output folder that holds one resumable run a part."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """How a model is asked. `words` and `tasks` `None` = as the suite says."""
+
+    model: str = "nano"
+    device: str = "auto"
+    jobs: int = 1
+    without: tuple[Modality, ...] = ()
+    words: str | None = None
+    tasks: tuple[Task, ...] | None = None
+    label_orders: int = 4
+    seed: int = 0
+
+
+def blind(clip: Clip, words: str) -> Clip:
+    """Take everything off a clip that the model must not know: only the recording, its span and given words stay."""
+    given = clip.transcript if words == "given" or clip.path is None else None
+    return Clip(clip=clip.clip, path=clip.path, start_s=clip.start_s, end_s=clip.end_s, transcript=given)
+
+
+def settings_for(suite: Suite, labels: tuple[str, ...], ask: Ask, **changes: Any) -> AnalyzeSettings:
+    """Give the settings of one part; `changes` are those of a robustness level."""
+    fields: dict[str, Any] = {
+        "labels": labels,
+        "tasks": ask.tasks or suite.tasks,
+        "without": ask.without,
+        "transcribe": (ask.words or suite.words) == "heard",
+        "label_orders": ask.label_orders,
+        "seed": ask.seed,
+    }
+    return AnalyzeSettings.model_validate(fields | changes)
+
+
+def ask_parts(
+    suite: Suite, parts: Sequence[Part], ask: Ask, out: Path, loader: Loader = load_model
+) -> tuple[Path, int]:
+    """Ask the model about every part; gives the predictions file and the number of failed parts' exit codes.
+
+    Each part is a run of its own below `out/answers`, so a killed evaluation goes on where it stopped. Raises
+    `UsageError` if two parts ask about one clip under the same name with different labels.
+    """
+    code, lines = 0, []
+    for part in parts:
+        folder = out / ANSWERS / file_name(part.name)
+        code |= ask_items(suite, part.items, part.labels, ask, folder, loader=loader)
+        lines += (folder / ANALYSES).read_text(encoding="utf-8").splitlines()
+    path = out / "predictions.jsonl"
+    write_text("".join(f"{line}\n" for line in lines), path)
+    return path, code
+
+
+def ask_items(
+    suite: Suite,
+    items: Sequence[Item],
+    labels: tuple[str, ...],
+    ask: Ask,
+    folder: Path,
+    *,
+    loader: Loader = load_model,
+    changes: dict[str, Any] | None = None,
+) -> int:
+    """Ask the model about some items; results lie in `folder/analyses.jsonl`. Gives 1 if any clip failed, else 0."""
+    words = ask.words or suite.words
+    clips = [blind(item.clip, words) for item in items]
+    names = [clip.clip for clip in clips]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"clip {twice!r} is asked twice in one part; give every clip of the manifest its own name")
+    run = FolderRun(
+        out=folder,
+        settings=settings_for(suite, labels, ask, **(changes or {})),
+        model=ask.model,
+        device=ask.device,
+        jobs=ask.jobs,
+    )
+    return run_folder(clips, run, loader)
+
+
+def file_name(part: str) -> str:
+    """Give a part's name as a folder's name."""
+    return re.sub(r"[^\w.-]+", "-", part).strip("-.") or "all"

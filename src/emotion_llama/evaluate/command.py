@@ -1,0 +1,212 @@
+"""What `emotion-llama evaluate` does with its words: read the data, ask or read the answers, score, write."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+from rich.console import Console
+
+from emotion_llama.analyze.command import words
+from emotion_llama.analyze.folder import check_writable
+from emotion_llama.clip import MODALITIES, TASKS
+from emotion_llama.errors import UsageError
+from emotion_llama.evaluate.predictions import index, match, read_predictions
+from emotion_llama.evaluate.records import Item, Prediction, Report, Side
+from emotion_llama.evaluate.runner import Run, read_parts, score_run
+from emotion_llama.evaluate.scored import SCORED, write_scored
+from emotion_llama.evaluate.suite import Choice, Part, ScoreSettings, Suite
+from emotion_llama.evaluate.suites import find_suite
+from emotion_llama.labels import parse_label_set
+
+SIDES: tuple[str, ...] = get_args(Side)
+WORDS = ("given", "heard", "none")
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command line of `evaluate`, as typed."""
+
+    suite: str
+    data: Path
+    out: Path
+    predictions: Path | None = None
+    model: str | None = None
+    labels: str = ""
+    side: str = "test"
+    variant: str = ""
+    validation_data: Path | None = None
+    validation_predictions: Path | None = None
+    train_data: Path | None = None
+    without: str = ""
+    words: str = ""
+    tasks: str = ""
+    uar_over: str = "present"
+    draws: int = 10_000
+    seed: int = 0
+    label_orders: int = 4
+    limit: int | None = None
+    robustness: str = ""
+    export: Path | None = None
+    judges: tuple[str, ...] = ()
+    judge_model: str = ""
+    judge_key_env: str = ""
+    groups: bool = False
+    system: str = ""
+    device: str = "auto"
+    jobs: int = 1
+    strict: bool = False
+
+
+def run_command(request: Request) -> int:
+    """Run `evaluate`; gives the exit code: 0 scored, 1 some clips could not be asked, or problems with `--strict`."""
+    suite = find_suite(request.suite)
+    choice = _choice(request, suite)
+    if (request.predictions is None) == (request.model is None):
+        raise UsageError("give either --predictions FILE (answers of any system) or --model NAME (to ask a model)")
+    parts = read_parts(suite, request.data, choice, request.limit)
+    check_writable(request.out)
+    parts = _measured(parts) if request.groups else parts
+    path, code = _answers(request, suite, parts)
+    run = Run(
+        suite=suite,
+        choice=choice,
+        data=request.data,
+        parts=parts,
+        predictions=path,
+        settings=_settings(request, suite, choice),
+        system=request.system or request.model or path.stem,
+        train=request.train_data,
+        asked=_asked(request),
+    )
+    report, answered = score_run(run)
+    report = _extended(report, request, suite, parts)
+    write_scored(answered, request.out / SCORED)
+    return max(code, _write(report, request))
+
+
+def _choice(request: Request, suite: Suite) -> Choice:
+    if request.side not in SIDES:
+        raise UsageError(f"--side: {request.side!r} is not one of {', '.join(suite.sides)}")
+    side: Side = request.side  # type: ignore[assignment]  # just checked
+    labels = parse_label_set(request.labels) if request.labels else ()
+    return Choice(side=side, variant=request.variant, labels=labels)
+
+
+def _settings(request: Request, suite: Suite, choice: Choice) -> ScoreSettings:
+    if request.uar_over not in ("present", "configured"):
+        raise UsageError(f"--uar-over: expected present or configured, found {request.uar_over!r}")
+    if request.draws < 100:
+        raise UsageError(f"--draws: an interval needs at least 100 draws, found {request.draws}")
+    validation = _validation(request, suite, choice)
+    return ScoreSettings(
+        draws=request.draws,
+        seed=request.seed,
+        uar_classes="configured" if request.uar_over == "configured" else "present",
+        validation=validation,
+    )
+
+
+def _validation(request: Request, suite: Suite, choice: Choice) -> tuple[list[Item], list[Prediction | None]] | None:
+    """Read what temperatures are fitted on. Raises `UsageError` if any of it is scored too."""
+    if request.validation_predictions is None:
+        if request.validation_data is not None:
+            raise UsageError("--validation-data needs --validation-predictions: the answers to fit temperatures on")
+        return None
+    data = request.validation_data or request.data
+    same = "validation" if request.validation_data is None or "validation" in suite.sides else choice.side
+    side: Side = same if same in suite.sides else choice.side
+    if request.validation_data is None and side == choice.side:
+        raise UsageError(f"suite {suite.name} has no validation side; give --validation-data with other clips")
+    parts = read_parts(suite, data, replace(choice, side=side))
+    scored = read_parts(suite, request.data, choice)
+    _keep_apart(parts, scored)
+    answers = index(read_predictions(request.validation_predictions))
+    items = [item for part in parts for item in part.items]
+    found = [p for part in parts for p in match(part.items, answers, part.labels).predictions]
+    return items, found
+
+
+def _keep_apart(validation: tuple[Part, ...], scored: tuple[Part, ...]) -> None:
+    clips = {item.clip.clip for part in scored for item in part.items}
+    speakers = {item.clip.speaker for part in scored for item in part.items} - {None}
+    for part in validation:
+        for item in part.items:
+            if item.clip.clip in clips:
+                raise UsageError(
+                    f"clip {item.clip.clip!r} is in the validation and in the scored side; keep them apart"
+                )
+            if item.clip.speaker in speakers:
+                raise UsageError(
+                    f"speaker {item.clip.speaker!r} is in the validation and in the scored side; split by speaker"
+                )
+
+
+def _measured(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Measure duration, noise and face size of every recording, to slice by."""
+    from emotion_llama.evaluate.groups import with_groups
+
+    found = []
+    for part in parts:
+        clips = with_groups([item.clip for item in part.items])
+        items = tuple(item.model_copy(update={"clip": clip}) for item, clip in zip(part.items, clips, strict=True))
+        found.append(replace(part, items=items))
+    return tuple(found)
+
+
+def _answers(request: Request, suite: Suite, parts: tuple[Part, ...]) -> tuple[Path, int]:
+    if request.predictions is not None:
+        return request.predictions, 0
+    from emotion_llama.evaluate.asking import ask_parts
+
+    return ask_parts(suite, parts, ask_of(request), request.out)
+
+
+def ask_of(request: Request):  # type: ignore[no-untyped-def]
+    """Give how the model is asked."""
+    from emotion_llama.evaluate.asking import Ask
+
+    if request.words and request.words not in WORDS:
+        raise UsageError(f"--words: expected one of {', '.join(WORDS)}, found {request.words!r}")
+    assert request.model is not None
+    return Ask(
+        model=request.model,
+        device=request.device,
+        jobs=request.jobs,
+        without=words(request.without, MODALITIES, "--without"),  # type: ignore[arg-type]
+        words=request.words or None,
+        tasks=words(request.tasks, TASKS, "--task") or None,  # type: ignore[arg-type]
+        label_orders=request.label_orders,
+        seed=request.seed,
+    )
+
+
+def _asked(request: Request) -> dict[str, object]:
+    if request.model is None:
+        return {"predictions": str(request.predictions)}
+    return {
+        "model": request.model,
+        "without": request.without,
+        "words": request.words or "as the suite says",
+        "label_orders": request.label_orders,
+    } | ({"limit": request.limit} if request.limit is not None else {})
+
+
+def _extended(report: Report, request: Request, suite: Suite, parts: tuple[Part, ...]) -> Report:
+    return report
+
+
+def _write(report: Report, request: Request) -> int:
+    from emotion_llama.evaluate.report import write_report
+    from emotion_llama.evaluate.terminal import show_report
+
+    written = write_report(report, request.out)
+    console = Console(stderr=False)
+    show_report(report, console)
+    counts = Counter(problem.kind for problem in report.problems)
+    for path in written:
+        if path.suffix in (".html", ".json"):
+            print(f"wrote {path}")
+    return 1 if request.strict and counts else 0

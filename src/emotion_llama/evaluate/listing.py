@@ -1,0 +1,57 @@
+"""`evaluate --list`: the suites, what each needs, how to get it, its terms, chance, and what others reached."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from emotion_llama.evaluate.suite import Suite
+from emotion_llama.evaluate.suites import FILES, find_suite
+
+
+def show_suites(name: str = "", console: Console | None = None) -> None:
+    """Print all suites in short, or one of them (`name`) with its published scores. Raises `UsageError`."""
+    console = console or Console()
+    if name:
+        _show_one(find_suite(name), console)
+        return
+    for known in FILES:
+        suite = find_suite(known)
+        console.print(f"[bold]{known}[/bold]  {escape(suite.title)}", highlight=False)
+        for word, text in _facts(suite):
+            console.print(f"    {word}: {escape(text)}", highlight=False, soft_wrap=False)
+    console.print("\nPublished scores and cautions of one suite: emotion-llama evaluate SUITE --list", highlight=False)
+
+
+def _facts(suite: Suite) -> list[tuple[str, str]]:
+    facts = [
+        ("needs", suite.needs),
+        ("get it", suite.access),
+        ("licence", suite.licence),
+        ("chance", suite.chance),
+    ]
+    if len(suite.sides) > 1:
+        facts.append(("sides", ", ".join(suite.sides)))
+    if any(suite.variants):
+        facts.append(("variants", ", ".join(v or "(none)" for v in suite.variants)))
+    if suite.published:
+        best = suite.published[0]
+        more = f"; {len(suite.published) - 1} more" if len(suite.published) > 1 else ""
+        facts.append(("published", f"{best.system} {best.metric} {best.value:g} ({best.source}){more}"))
+    return facts
+
+
+def _show_one(suite: Suite, console: Console) -> None:
+    console.print(f"[bold]{suite.name}[/bold]  {escape(suite.title)}", highlight=False)
+    for word, text in _facts(suite)[: 4 if suite.published else None]:
+        console.print(f"    {word}: {escape(text)}", highlight=False)
+    if suite.labels:
+        console.print(f"    labels: {', '.join(suite.labels)}", highlight=False)
+    if suite.caution:
+        console.print(f"    caution: {escape(suite.caution)}", highlight=False)
+    if suite.published:
+        table = Table("system", "metric", "value", "setting", "source")
+        for row in suite.published:
+            table.add_row(escape(row.system), row.metric, f"{row.value:g}", escape(row.setting), escape(row.source))
+        console.print(table)
