@@ -1,176 +1,190 @@
-"""Score the shipped `nano` on held-out people: `make score DATA=/path/to/data`.
+"""Score the shipped weights on held-out people: `make score DATA=/path/to/data`.
 
-Prints one row for each test part and combination of inputs (n, WAR, UAR, weighted F1 with 95 % bootstrap intervals,
-chance and majority) and writes them to docs/results.json. The data folder is described in docs/training.md. Test
-people are in no training or validation split; nothing is chosen on these numbers.
+Every row is a plain `emotion-llama evaluate …` command; its report stays below `--out`, and the figures of all rows
+go to docs/results.json, from which `tables.py` writes docs/results.md and the tables of README and the model card. The
+data folder is described in docs/training.md. Test people are in no training or validation side; nothing is chosen on
+these numbers. A killed run goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-from sklearn.metrics import accuracy_score, f1_score, recall_score
-
-import emotion_llama as el
-from emotion_llama.analyze.analyzer import EmotionLlama
-from emotion_llama.clip import Clip, Modality
-from emotion_llama.datasets.emodb import read_emodb
 from emotion_llama.datasets.picture_folders import read_picture_folder
-from emotion_llama.datasets.ravdess import read_ravdess
-from emotion_llama.datasets.splits import read_split, split_clips
-from emotion_llama.labels import LABEL_SETS, translate
-from emotion_llama.settings import AnalyzeSettings
+from emotion_llama.evaluate.records import Report, Scored
+from emotion_llama.manifest import write_manifest
 
-DRAWS = 2000
-INPUTS: dict[str, tuple[Modality, ...]] = {
-    "video + voice + words": (),
-    "video + voice": ("text",),
-    "video": ("audio", "text"),
-    "voice": ("video", "text"),
-    "words": ("video", "audio"),
-}
-
-
-@dataclass(frozen=True)
-class Part:
-    """One test part: clips, the label set asked, the input combinations to score."""
-
-    name: str
-    clips: Sequence[Clip]
-    labels: str
-    inputs: tuple[str, ...]
+ROOT = Path(__file__).resolve().parent.parent
+SCORES = (
+    *("war", "uar", "weighted_f1", "macro_f1", "ece", "scaled_ece", "nll", "scaled_nll", "brier", "aurc"),
+    *("invalid_rate", "order_sensitivity"),
+)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. Intervals are (low, high) of clips drawn with replacement."""
+    """One evaluation. `{data}` and `{out}` in the words stand for the two folders."""
 
-    part: str
+    name: str
+    title: str
     inputs: str
-    n: int
-    people: int
-    classes: int
-    chance: float
-    majority: float
-    war: float
-    war_interval: tuple[float, float]
-    uar: float
-    uar_interval: tuple[float, float]
-    weighted_f1: float
-    none: int
+    words: str
 
 
-def parts(data: Path) -> list[Part]:
-    """Collect the test parts that the data folder holds."""
-    talking = read_ravdess(data / "ravdess_av")
-    crop = [c for c in talking if c.clip.startswith("crop")]
-    full = [c for c in talking if c.clip.startswith("full")]
-    voice = split_clips(read_ravdess(data / "ravdess_audio"), read_split(Path("configs/splits/ravdess.json")))["test"]
-    german = split_clips(read_emodb(data / "emodb_audio"), read_split(Path("configs/splits/emodb.json")))["test"]
-    pictures = read_picture_folder(data / "faces" / "muxspace_balanced128", "test")
+def rows(model: str) -> Iterator[Row]:
+    """Give every evaluation of the table."""
+    ask = f"--model {model}"
+    faces = f"ravdess --data {{data}}/ravdess_av --variant face {ask}"
+    for name, inputs, without in (
+        ("all", "video + voice + words", ""),
+        ("video-voice", "video + voice", " --without text"),
+        ("video", "video", " --without audio,text"),
+        ("voice", "voice", " --without video,text"),
+        ("words", "words", " --without video,audio"),
+    ):
+        yield Row(f"ravdess-face-{name}", "RAVDESS talking faces", inputs, faces + without)
+    yield Row(
+        "ravdess-voice", "RAVDESS voices", "voice",
+        f"ravdess --data {{data}}/ravdess_audio --variant voice {ask} --without video,text "
+        "--validation-predictions {out}/ravdess-voice-validation/predictions.jsonl",
+    )  # fmt: skip
+    yield Row(
+        "emodb", "EmoDB voices (2 s)", "voice",
+        f"emodb --data {{data}}/emodb_audio {ask} --without video,text "
+        "--validation-predictions {out}/emodb-validation/predictions.jsonl",
+    )  # fmt: skip
+    yield Row(
+        "meld-text", "MELD lines", "words",
+        f"meld --data {{data}}/text/MELD --variant text {ask} "
+        "--validation-predictions {out}/meld-text-validation/predictions.jsonl",
+    )  # fmt: skip
+    yield Row(
+        "pictures", "press pictures (muxspace)", "video",
+        f"custom --data {{out}}/pictures.jsonl --labels mux8 {ask}",
+    )  # fmt: skip
+    yield Row(
+        "crema-d-baseline", "CREMA-D, logistic regression on features", "video + voice",
+        "crema-d --data {data}/ravdess_cremad_features --predictions {out}/crema-d/test.jsonl "
+        "--validation-predictions {out}/crema-d/validation.jsonl --system logistic-regression",
+    )  # fmt: skip
+
+
+def validation(model: str) -> dict[str, str]:
+    """Give the evaluations of validation sides that temperatures are fitted on: name → words."""
+    return {
+        "ravdess-voice-validation": f"ravdess --data {{data}}/ravdess_audio --variant voice --side validation "
+        f"--model {model} --without video,text",
+        "emodb-validation": f"emodb --data {{data}}/emodb_audio --side validation --model {model} --without video,text",
+        "meld-text-validation": f"meld --data {{data}}/text/MELD --variant text --side validation --model {model}",
+    }
+
+
+def command(words: str, name: str, data: Path, out: Path) -> list[str]:
+    """Give the command line of one evaluation."""
+    filled = [word.format(data=data, out=out) for word in words.split()]
+    return [sys.executable, "-m", "emotion_llama", "evaluate", *filled, "--out", str(out / name)]
+
+
+def shown(words: str, name: str) -> str:
+    """Give the command as a reader types it."""
+    return f"emotion-llama evaluate {words.format(data='$DATA', out='$OUT')} --out $OUT/{name}"
+
+
+def prepare(data: Path, out: Path) -> None:
+    """Write what two rows need: the list of test pictures, and the predictions of the CREMA-D baseline."""
+    clips = read_picture_folder(data / "faces" / "muxspace_balanced128", "test")
+    write_manifest([clip.model_copy(update={"groups": {}}) for clip in clips], out / "pictures.jsonl")
+    subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks/crema_d_baseline.py"), "--data", str(data / "ravdess_cremad_features"),
+         "--out", str(out / "crema-d")],
+        check=True,
+    )  # fmt: skip
+
+
+def record(row: Row, report: Report) -> list[dict[str, Any]]:
+    """Give the lines of the table: one a part of the suite."""
+    parts: dict[str, Report | Scored] = dict(report.parts) or {"": report}
     return [
-        Part("RAVDESS talking faces, Actor_05 (crop)", crop, "ravdess8", tuple(INPUTS)),
-        Part("RAVDESS talking faces, Actor_05 (full)", full, "ravdess8", ("video + voice + words", "video", "voice")),
-        Part("RAVDESS voices, 4 people", voice, "ravdess8", ("voice",)),
-        Part("EmoDB voices, 2 people (2 s)", german, "emodb7", ("voice",)),
-        Part("muxspace pictures", pictures, "mux8", ("video",)),
+        {
+            "name": row.name,
+            "part": f"{row.title}{f', {name}' if name else ''}",
+            "inputs": row.inputs,
+            "system": report.system,
+            "command": shown(row.words, row.name),
+            "n": part.n_asked,
+            "n_scored": part.n_scored,
+            "people": _people(part.notes),
+            "chance": part.chance,
+            "majority": part.majority,
+            "metrics": {
+                score: {
+                    "value": part.metrics[score].value,
+                    "low": part.metrics[score].low,
+                    "high": part.metrics[score].high,
+                }
+                for score in SCORES
+                if score in part.metrics
+            },
+            "null_ece": part.settings.get("null_ece"),
+        }
+        for name, part in parts.items()
     ]
 
 
-def answers(model: EmotionLlama, part: Part, inputs: str) -> list[str | None]:
-    """Ask the model about every clip of a part."""
-    labels = LABEL_SETS[part.labels]
-    settings = AnalyzeSettings(labels=labels, tasks=("emotion",), without=INPUTS[inputs])
-    found = []
-    for clip in track(part.clips, description=f"{part.name}: {inputs}"):
-        bare = clip.model_copy(update={"transcript": None, "emotion": None, "speaker": None})
-        found.append(model.analyze(bare, settings=settings).emotion)
-    return found
-
-
-def score(part: Part, inputs: str, guessed: Sequence[str | None], seed: int = 0) -> Row:
-    """Turn answers into one row; an answer that is no label counts as wrong."""
-    words = LABEL_SETS[part.labels]
-    truth = np.array([translate(clip.emotion or "", words) for clip in part.clips])
-    said = np.array([label or "none" for label in guessed])
-    present = sorted(set(truth))
-    draws = np.random.default_rng(seed).integers(0, len(truth), (DRAWS, len(truth)))
-    right = truth == said
-    recalls = [_recalls(right[draws], (truth == label)[draws]) for label in present]
-    counts = [int((truth == label).sum()) for label in present]
-    return Row(
-        part=part.name,
-        inputs=inputs,
-        n=len(truth),
-        people=len({clip.speaker for clip in part.clips}),
-        classes=len(words),
-        chance=1 / len(words),
-        majority=max(counts) / len(truth),
-        war=float(accuracy_score(truth, said)),
-        war_interval=_interval(right[draws].mean(axis=1)),
-        uar=float(recall_score(truth, said, labels=present, average="macro", zero_division=0)),
-        uar_interval=_interval(np.nanmean(recalls, axis=0)),
-        weighted_f1=float(f1_score(truth, said, labels=present, average="weighted", zero_division=0)),
-        none=sum(label is None for label in guessed),
-    )
-
-
-def _recalls(right: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Give the recall of one label in each draw (draws,); NaN in a draw without a clip of it."""
-    count = wanted.sum(axis=1)
-    return np.where(count > 0, (right & wanted).sum(axis=1) / np.maximum(count, 1), np.nan)
-
-
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.percentile(values, (2.5, 97.5))
-    return round(float(low), 4), round(float(high), 4)
-
-
-def table(rows: Sequence[Row]) -> Table:
-    """Lay the rows out for the terminal."""
-    shown = Table("test part", "inputs", "n", "chance", "majority", "WAR", "UAR", "weighted F1")
-    for row in rows:
-        low, high = row.war_interval
-        shown.add_row(
-            row.part, row.inputs, str(row.n), f"{row.chance:.3f}", f"{row.majority:.3f}",
-            f"{row.war:.3f} ({low:.3f}–{high:.3f})", f"{row.uar:.3f}", f"{row.weighted_f1:.3f}",
-        )  # fmt: skip
-    return shown
+def _people(notes: Sequence[str]) -> int | None:
+    """Read how many speakers were drawn; `None` where clips were drawn one by one."""
+    for note in notes:
+        words = note.split()
+        if note.startswith("Intervals:") and words[1].isdigit():
+            return int(words[1])
+    return None
 
 
 def main() -> None:
-    """Score every part and write the rows."""
+    """Run every row and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", default="nano")
-    parser.add_argument("--out", type=Path, default=Path("docs/results.json"))
-    parser.add_argument("--only", default="", help="score only parts whose name contains this")
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--out", type=Path, default=ROOT / "out/scores")
+    parser.add_argument("--only", default="", help="run only rows whose name contains this; others are read from --out")
     arguments = parser.parse_args()
-    model = el.load(arguments.model, threads=arguments.threads)
-    chosen = [part for part in parts(arguments.data) if arguments.only in part.name]
-    rows = [score(part, inputs, answers(model, part, inputs)) for part in chosen for inputs in part.inputs]
-    Console(width=160).print(table(rows))
-    from emotion_llama.model.checkpoint import adapter_sha256
-
-    record = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "model": arguments.model,
-        "weights_sha256": adapter_sha256(model.preset.folder),
-        "label_orders": AnalyzeSettings().label_orders,
-        "bootstrap_draws": DRAWS,
-        "rows": [asdict(row) for row in rows],
+    data, out = arguments.data.resolve(), arguments.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    prepare(data, out)
+    for name, words in validation(arguments.model).items():
+        if arguments.only in name:
+            _run(command(words, name, data, out))
+    lines: list[dict[str, Any]] = []
+    first: Report | None = None
+    for row in rows(arguments.model):
+        if arguments.only in row.name:
+            _run(command(row.words, row.name, data, out))
+        report = Report.model_validate_json((out / row.name / "report.json").read_bytes())
+        lines += record(row, report)
+        first = first or report
+    assert first is not None
+    written = {
+        "date": str(first.provenance["date"])[:10],
+        "weights_sha256": first.provenance["model"].get("weights_sha256"),
+        "label_orders": first.provenance["model"].get("label_orders"),
+        "bootstrap_draws": first.settings["draws"],
+        "seed": first.settings["seed"],
+        "rows": lines,
     }
-    arguments.out.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (ROOT / "docs/results.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+
+
+def _run(words: list[str]) -> None:
+    print(f"\n$ {shlex.join(words[1:])}", flush=True)
+    subprocess.run(words, check=True)
 
 
 if __name__ == "__main__":

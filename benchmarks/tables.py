@@ -18,25 +18,92 @@ DOCUMENTS = (ROOT / "README.md", ROOT / "src/emotion_llama/weights/nano/MODEL_CA
 
 
 def scores(record: dict[str, Any]) -> str:
-    """Render the rows of `make score`."""
+    """Render the rows of `make score` in short."""
     lines = [
-        "| test part | inputs | n | people | chance | majority | WAR (95 % interval) | UAR | weighted F1 |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| test part | system | inputs | n | people | chance | majority | WAR (95 %) | UAR | weighted F1 | ECE |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in record["rows"]:
-        low, high = row["war_interval"]
+        found = row["metrics"]
         lines.append(
-            f"| {row['part']} | {row['inputs']} | {row['n']} | {row['people']} | {row['chance']:.3f} "
-            f"| {row['majority']:.3f} | {row['war']:.3f} ({low:.3f}–{high:.3f}) | {row['uar']:.3f} "
-            f"| {row['weighted_f1']:.3f} |"
+            f"| {row['part']} | {row['system']} | {row['inputs']} | {row['n']} | {row['people'] or '–'} "
+            f"| {row['chance']:.3f} | {row['majority']:.3f} | {interval(found['war'])} | {plain(found['uar'])} "
+            f"| {plain(found['weighted_f1'])} | {plain(found.get('ece'))} |"
         )
-    lines += [
+    return "\n".join([*lines, "", _how(record)])
+
+
+def results(record: dict[str, Any]) -> str:
+    """Render everything `make score` wrote: docs/results.md."""
+    lines = [
+        "# Results",
         "",
-        f"Measured on {record['date']} with `make score`: {record['label_orders']} label orders, intervals from "
-        f"{record['bootstrap_draws']} draws of clips (too narrow where there are few people), weights "
-        f"{record['weights_sha256'][:12]}. Words are recognised from the sound, not given.",
+        "Written by `benchmarks/tables.py` from docs/results.json (`make score`); not edited by hand.",
+        "",
+        _how(record),
+        "",
+        "Brackets are 95 % intervals. ECE has 15 equal-width bins; beside it stands what a perfectly calibrated system "
+        "with the same confidences would show at this n (median). “Scaled” is after a temperature fitted on the "
+        "validation side, never on the scored one.",
+        "",
     ]
-    return "\n".join(lines)
+    for row in record["rows"]:
+        lines += _result(row)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _result(row: dict[str, Any]) -> list[str]:
+    found = row["metrics"]
+    people = f" of {row['people']} people" if row["people"] else ""
+    facts = {
+        "WAR": interval(found["war"]),
+        "UAR": interval(found["uar"]),
+        "weighted F1": interval(found["weighted_f1"]),
+        "macro F1": interval(found["macro_f1"]),
+        "ECE": interval(found.get("ece")) + (f", calibrated {row['null_ece']['value']:.3f}" if row["null_ece"] else ""),
+        "ECE scaled": interval(found.get("scaled_ece")),
+        "NLL": interval(found.get("nll")),
+        "NLL scaled": interval(found.get("scaled_nll")),
+        "Brier": interval(found.get("brier")),
+        "AURC": interval(found.get("aurc")),
+        "invalid": interval(found.get("invalid_rate")),
+        "order sensitivity": interval(found.get("order_sensitivity")),
+    }
+    return [
+        f"## {row['part']}: {row['system']}, {row['inputs']}",
+        "",
+        f"n {row['n']}{people}, scored {row['n_scored']}, chance {row['chance']:.3f}, majority {row['majority']:.3f}.",
+        "",
+        "| " + " | ".join(name for name, value in facts.items() if value != "–") + " |",
+        "|" + "---|" * sum(value != "–" for value in facts.values()),
+        "| " + " | ".join(value for value in facts.values() if value != "–") + " |",
+        "",
+        "```",
+        row["command"],
+        "```",
+        "",
+    ]
+
+
+def _how(record: dict[str, Any]) -> str:
+    return (
+        f"Measured on {record['date']} with `make score`: {record['label_orders']} label orders, intervals from "
+        f"{record['bootstrap_draws']} draws (speakers first, where there are several: with few people they say little "
+        f"about others), nano weights {record['weights_sha256'][:12]}. Words are recognised from the sound, not given; "
+        "MELD is text."
+    )
+
+
+def plain(metric: dict[str, float] | None) -> str:
+    """Give a score with three decimals, "–" for one that is not there."""
+    return "–" if metric is None or metric["value"] is None else f"{metric['value']:.3f}"
+
+
+def interval(metric: dict[str, float] | None) -> str:
+    """Give a score with its interval."""
+    if metric is None or metric["low"] is None:
+        return plain(metric)
+    return f"{plain(metric)} ({metric['low']:.3f}–{metric['high']:.3f})"
 
 
 def speed(record: dict[str, Any]) -> str:
@@ -79,6 +146,12 @@ def main() -> int:
         "speed": speed(json.loads((ROOT / "docs/speed.json").read_text(encoding="utf-8"))),
     }
     stale = []
+    whole = results(json.loads((ROOT / "docs/results.json").read_text(encoding="utf-8")))
+    page = ROOT / "docs/results.md"
+    if not page.is_file() or page.read_text(encoding="utf-8") != whole:
+        stale.append(page)
+        if not arguments.check:
+            page.write_text(whole, encoding="utf-8")
     for path in DOCUMENTS:
         before = path.read_text(encoding="utf-8")
         after = fill(before, tables)

@@ -11,10 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotion_llama.clip import Clip
-from emotion_llama.datasets.listing import find_files
+from emotion_llama.datasets.listing import ListedFile, find_files
 from emotion_llama.errors import ManifestError
 
 SUFFIXES = (".wav", ".flac")
+SPLIT = Path(__file__).with_name("emodb_split.json")
+"""Who trains, validates and tests: the file that `read_split` reads."""
+# sex and age in years as the set's own page gives them
+SPEAKERS = {
+    "E03": ("male", 31.0),
+    "E08": ("female", 34.0),
+    "E09": ("female", 21.0),
+    "E10": ("male", 32.0),
+    "E11": ("male", 26.0),
+    "E12": ("male", 30.0),
+    "E13": ("female", 32.0),
+    "E14": ("female", 35.0),
+    "E15": ("male", 25.0),
+    "E16": ("female", 31.0),
+}
 # initials of the German words: Wut, Langeweile, Ekel, Angst, Freude, Trauer, neutral
 EMOTIONS = {
     "W": "angry",
@@ -67,7 +82,8 @@ def read_emodb(folder: Path) -> list[Clip]:
 
     Gives clips with emotion (in the words of `emodb7`), speaker (`E03`) and the sentence as transcript. Where a
     manifest has a column `cut` that is not "no", the recording may stop before the sentence does: its transcript is
-    `None`. Raises `ManifestError` if nothing is found, a name is not EmoDB's, or a manifest contradicts a name.
+    `None`. Groups: sex, age, language, sentence, cut, and duration_s where a manifest has it. Raises `ManifestError` if
+    nothing is found, a name is not EmoDB's, or a manifest contradicts a name.
     """
     clips = []
     for file in find_files(folder, SUFFIXES):
@@ -81,6 +97,16 @@ def read_emodb(folder: Path) -> list[Clip]:
                 transcript=SENTENCES[name.text_code] if whole else None,
                 speaker=name.speaker,
                 emotion=name.emotion,
+                groups=_groups(name, file),
             )
         )
     return clips
+
+
+def _groups(name: EmodbName, file: ListedFile) -> dict[str, str | float]:
+    groups: dict[str, str | float] = {"language": "de", "sentence": SENTENCES[name.text_code]}
+    if name.speaker in SPEAKERS:
+        groups["sex"], groups["age"] = SPEAKERS[name.speaker]
+    if "cut" in file.columns:
+        groups["cut"] = file.columns["cut"]
+    return groups | file.duration()

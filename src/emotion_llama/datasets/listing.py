@@ -29,6 +29,16 @@ class ListedFile:
                     f"{self.where}: column {column} says {said!r}, the file name {value!r}; correct one"
                 )
 
+    def duration(self) -> dict[str, float]:
+        """Give {"duration_s": seconds} where a manifest says it, else nothing. Raises `ManifestError` for no number."""
+        said = self.columns.get("duration_s")
+        if not said:
+            return {}
+        try:
+            return {"duration_s": float(said)}
+        except ValueError as error:
+            raise ManifestError(f"{self.where}: duration_s must be a number of seconds, found {said!r}") from error
+
 
 def find_files(folder: Path, suffixes: tuple[str, ...]) -> list[ListedFile]:
     """List a data set's files, in the manifest's order, else sorted by path.

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Literal
 
 from emotion_llama.clip import Clip
-from emotion_llama.datasets.listing import find_files
+from emotion_llama.datasets.listing import ListedFile, find_files
 from emotion_llama.errors import ManifestError
 
+Modality = Literal["audio-video", "video-only", "audio-only"]
 SUFFIXES = (".wav", ".flac", ".mp4")
+SPLIT = Path(__file__).with_name("ravdess_split.json")
+"""Who trains, validates and tests: the file that `read_split` reads."""
 MODALITIES = {"01": "audio-video", "02": "video-only", "03": "audio-only"}
 CHANNELS = {"01": "speech", "02": "song"}
 EMOTIONS = {
@@ -67,13 +70,14 @@ def parse_name(stem: str) -> RavdessName:
 
 def read_ravdess(
     folder: Path,
-    modality: Literal["audio-video", "video-only", "audio-only"] | None = None,
+    modality: Modality | None = None,
     song: bool = False,
 ) -> list[Clip]:
     """Read a RAVDESS folder (`Actor_XX/` folders, or a `manifest.csv` that names the files).
 
     Gives clips with emotion (in the words of `ravdess8`), speaker (`Actor_12`) and the statement as transcript; speech
-    only unless `song`. `modality` keeps one of the three. Raises `ManifestError` if nothing is found, a name is not
+    only unless `song`. `modality` keeps one of the three. Groups: sex, language, intensity, sentence; duration_s and
+    view ("full", "crop") where a manifest has them. Raises `ManifestError` if nothing is found, a name is not
     RAVDESS's, or a manifest's emotion or actor contradicts the name.
     """
     clips = []
@@ -83,8 +87,33 @@ def read_ravdess(
         if (name.channel == "song" and not song) or modality not in (None, name.modality):
             continue
         clips.append(
-            Clip(clip=file.clip, path=file.path, transcript=name.statement, speaker=name.actor, emotion=name.emotion)
+            Clip(
+                clip=file.clip,
+                path=file.path,
+                transcript=name.statement,
+                speaker=name.actor,
+                emotion=name.emotion,
+                groups=_groups(name, file),
+            )
         )
     if not clips:
         raise ManifestError(f"{folder}: no RAVDESS file matches modality={modality}, song={song}; ask for less")
     return clips
+
+
+def has_modality(folder: Path, modality: Modality) -> bool:
+    """Whether the folder holds speech of this kind. Raises `ManifestError` as `read_ravdess` does."""
+    names = (parse_name(file.path.stem) for file in find_files(folder, SUFFIXES))
+    return any(name.channel == "speech" and name.modality == modality for name in names)
+
+
+def _groups(name: RavdessName, file: ListedFile) -> dict[str, str | float]:
+    groups: dict[str, str | float] = {
+        "sex": "male" if int(name.actor[-2:]) % 2 else "female",  # the set's own numbering: odd actors are men
+        "language": "en",
+        "intensity": name.intensity,
+        "sentence": name.statement,
+    }
+    if file.columns.get("view"):
+        groups["view"] = file.columns["view"]
+    return groups | file.duration()

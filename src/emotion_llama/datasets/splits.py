@@ -1,6 +1,7 @@
 """Who trains, who validates, who tests: split files by speaker, never by recording.
 
-A file of `configs/splits/` is `{"name": …, "unit": "speaker", "train": […], "validation": […], "test": […]}`.
+A split file is `{"name": …, "unit": "speaker", "train": […], "validation": […], "test": […]}`; those of RAVDESS, EmoDB
+and CREMA-D lie beside their readers and are part of the package.
 """
 
 from __future__ import annotations
@@ -78,3 +79,23 @@ def split_clips(clips: Iterable[Clip], split: Split) -> dict[str, list[Clip]]:
             raise ManifestError(f"clip {clip.clip!r}: speaker {clip.speaker!r} is on no side of split {split.name!r}")
         sides[side].append(clip)
     return sides
+
+
+def clips_of_side(clips: Iterable[Clip], split: Split, side: str) -> list[Clip]:
+    """Give the clips of one side; speakers whom the split does not name count as `train`.
+
+    So a copy of the data set with more people is scored on the same people. Raises `ManifestError` if none is left.
+    """
+    found = []
+    people = set()
+    for clip in clips:
+        people.add(str(clip.speaker))
+        known = split.side_of(clip.speaker) if clip.speaker is not None else None
+        if (known or "train") == side:
+            found.append(clip)
+    if not found:
+        raise ManifestError(
+            f"no clip of the {side} side of split {split.name!r}: expected speaker {', '.join(getattr(split, side))}; "
+            f"found {', '.join(sorted(people)) or 'no clips'}"
+        )
+    return found

@@ -13,9 +13,10 @@ from emotion_llama.analyze.command import words
 from emotion_llama.analyze.folder import check_writable
 from emotion_llama.clip import MODALITIES, TASKS
 from emotion_llama.errors import UsageError
+from emotion_llama.evaluate.asking import Ask, ask_parts
 from emotion_llama.evaluate.predictions import index, match, read_predictions
 from emotion_llama.evaluate.records import Item, Prediction, Report, Side
-from emotion_llama.evaluate.runner import Run, read_parts, score_run
+from emotion_llama.evaluate.runner import Answered, Run, read_parts, score_run
 from emotion_llama.evaluate.scored import SCORED, write_scored
 from emotion_llama.evaluate.suite import Choice, Part, ScoreSettings, Suite
 from emotion_llama.evaluate.suites import find_suite
@@ -64,10 +65,15 @@ def run_command(request: Request) -> int:
     """Run `evaluate`; gives the exit code: 0 scored, 1 some clips could not be asked, or problems with `--strict`."""
     suite = find_suite(request.suite)
     choice = _choice(request, suite)
-    if (request.predictions is None) == (request.model is None):
-        raise UsageError("give either --predictions FILE (answers of any system) or --model NAME (to ask a model)")
+    if request.predictions is not None and request.model is not None:
+        raise UsageError("give --predictions FILE (answers of any system) or --model NAME (to ask a model), not both")
+    if request.predictions is None and request.model is None and request.export is None:
+        raise UsageError("give --predictions FILE (answers of any system) or --model NAME (to ask a model)")
     parts = read_parts(suite, request.data, choice, request.limit)
+    if request.predictions is None and request.model is None:
+        return _export(request, suite, parts)
     check_writable(request.out)
+    settings = _settings(request, suite, choice)
     parts = _measured(parts) if request.groups else parts
     path, code = _answers(request, suite, parts)
     run = Run(
@@ -76,15 +82,44 @@ def run_command(request: Request) -> int:
         data=request.data,
         parts=parts,
         predictions=path,
-        settings=_settings(request, suite, choice),
+        settings=settings,
         system=request.system or request.model or path.stem,
         train=request.train_data,
         asked=_asked(request),
     )
     report, answered = score_run(run)
-    report = _extended(report, request, suite, parts)
+    report = _judged(report, request, answered, settings)
+    report = _robust(report, request, suite, answered, settings)
     write_scored(answered, request.out / SCORED)
     return max(code, _write(report, request))
+
+
+def _export(request: Request, suite: Suite, parts: tuple[Part, ...]) -> int:
+    from emotion_llama.evaluate.robust import export
+
+    assert request.export is not None
+    check_writable(request.export)
+    made = export(suite, parts, request.robustness, request.export, request.seed)
+    print(f"wrote {len(made.levels)} folders of recordings to {request.export}")
+    print("put predictions.jsonl or predictions.csv beside each manifest.jsonl, then score with --predictions as well")
+    return 0
+
+
+def _robust(report: Report, request: Request, suite: Suite, answered: Answered, settings: ScoreSettings) -> Report:
+    from emotion_llama.evaluate.robust import exported_robustness, model_robustness
+
+    if request.model is not None and request.robustness:
+        found = model_robustness(suite, answered, request.robustness, ask_of(request), request.out, settings)
+    elif request.predictions is not None and request.export is not None:
+        found = exported_robustness([part for part, _ in answered], request.export, settings)
+    elif request.robustness:
+        raise UsageError(
+            "--robustness asks a model again about damaged recordings; for another system's predictions, export the "
+            "recordings with --export-corrupted DIR, let it answer, and give the same DIR with --predictions"
+        )
+    else:
+        return report
+    return report.model_copy(update={"robustness": found.model_dump(mode="json")})
 
 
 def _choice(request: Request, suite: Suite) -> Choice:
@@ -159,15 +194,11 @@ def _measured(parts: tuple[Part, ...]) -> tuple[Part, ...]:
 def _answers(request: Request, suite: Suite, parts: tuple[Part, ...]) -> tuple[Path, int]:
     if request.predictions is not None:
         return request.predictions, 0
-    from emotion_llama.evaluate.asking import ask_parts
-
     return ask_parts(suite, parts, ask_of(request), request.out)
 
 
-def ask_of(request: Request):  # type: ignore[no-untyped-def]
-    """Give how the model is asked."""
-    from emotion_llama.evaluate.asking import Ask
-
+def ask_of(request: Request) -> Ask:
+    """Give how the model is asked. Raises `UsageError` for a wrong word."""
     if request.words and request.words not in WORDS:
         raise UsageError(f"--words: expected one of {', '.join(WORDS)}, found {request.words!r}")
     assert request.model is not None
@@ -194,7 +225,7 @@ def _asked(request: Request) -> dict[str, object]:
     } | ({"limit": request.limit} if request.limit is not None else {})
 
 
-def _extended(report: Report, request: Request, suite: Suite, parts: tuple[Part, ...]) -> Report:
+def _judged(report: Report, request: Request, answered: Answered, settings: ScoreSettings) -> Report:
     return report
 
 

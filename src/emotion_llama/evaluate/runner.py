@@ -11,7 +11,6 @@ import numpy as np
 
 from emotion_llama.errors import UsageError
 from emotion_llama.evaluate.faithfulness import faithfulness
-from emotion_llama.evaluate.leaks import find_leaks
 from emotion_llama.evaluate.predictions import Index, index, match, read_predictions, unknown_clips
 from emotion_llama.evaluate.provenance import provenance
 from emotion_llama.evaluate.records import Item, Prediction, Problem, Report, Scored
@@ -128,16 +127,20 @@ def _report(run: Run, scored: Mapping[str, Scored], problems: Sequence[Problem])
 
 
 def _together(run: Run, scored: Mapping[str, Scored]) -> Scored:
-    """All parts together: counts add up; scores that every part has are averaged, each part with the same weight."""
-    names = [
-        name for name in next(iter(scored.values())).metrics if all(name in part.metrics for part in scored.values())
-    ]
+    """All parts together: counts add up; scores of one headline are averaged, each part with the same weight."""
+    with_scores = [part for part in scored.values() if part.metrics]
+    headlines = {part.headline for part in with_scores}
+    asked, answered = sum(len(part.items) for part in run.parts), sum(part.n_scored for part in scored.values())
+    if len(headlines) != 1:
+        note = "The parts are scored in different ways: there is no score of all of them together."
+        return Scored(n_asked=asked, n_scored=answered, metrics={}, notes=(note,))
+    names = [name for name in with_scores[0].metrics if all(name in part.metrics for part in with_scores)]
     return Scored(
-        n_asked=sum(len(part.items) for part in run.parts),
-        n_scored=sum(part.n_scored for part in scored.values()),
-        metrics={name: _mean([part.metrics[name] for part in scored.values()]) for name in names},
-        headline=tuple(name for name in next(iter(scored.values())).headline if name in names),
-        notes=(f"The scores at the top are means over {len(scored)} parts, each with the same weight.",),
+        n_asked=asked,
+        n_scored=answered,
+        metrics={name: _mean([part.metrics[name] for part in with_scores]) for name in names},
+        headline=tuple(name for name in with_scores[0].headline if name in names),
+        notes=(f"The scores at the top are means over {len(with_scores)} parts, each with the same weight.",),
     )
 
 
@@ -168,6 +171,7 @@ def _leaks(run: Run, items: Sequence[Item]) -> dict[str, Any]:
     """Compare with the training clips, where they were given."""
     if run.train is None:
         return {}
+    from emotion_llama.evaluate.leaks import find_leaks
     from emotion_llama.manifest import read_manifest
 
     if run.train.is_dir():
@@ -175,4 +179,5 @@ def _leaks(run: Run, items: Sequence[Item]) -> dict[str, Any]:
         train = [item.clip for part in parts for item in part.items]
     else:
         train = read_manifest(run.train)
-    return find_leaks([item.clip for item in items], train).model_dump(mode="json")
+    found: dict[str, Any] = find_leaks([item.clip for item in items], train).model_dump(mode="json")
+    return found

@@ -55,7 +55,7 @@ def _slice_statistic(
     cells = np.where(codes >= 0, codes * cells_each + table.truth * (k + 2) + table.predicted, -1)
 
     def finish(counts: NDArray[np.float64], sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        found = {}
+        found: dict[str, NDArray[np.float64]] = {}
         for number, part in enumerate(parts):
             scores = part.finish(counts[:, number * cells_each : (number + 1) * cells_each], sums)
             found |= {f"slice:{name}:{number}:{score}": scores[score] for score in SLICE_SCORES}

@@ -1,0 +1,1 @@
+"""Damage of known strength done to recordings and transcripts: noise, codecs, poor pictures, recognition errors."""

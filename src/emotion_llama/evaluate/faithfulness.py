@@ -1,0 +1,175 @@
+"""Faithfulness: what share of the signs that an answer names do the measurements of its clip bear out?
+
+Claims are read from the reasoning (`perception.claims`) and compared with the action units, the voice and the words of
+the same clip (`perception.claim_check`). As a control the same claims are compared with the measurements of another
+clip: a measure that cannot tell the two apart says nothing, so `shuffled_…` stands beside every answer's own share.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_llama.clip import Channel, Observation, VoiceMeasures
+from emotion_llama.evaluate.records import Item, Prediction
+from emotion_llama.metrics.resample import intervals, speaker_codes
+from emotion_llama.metrics.statistic import Scores, Statistic
+from emotion_llama.perception.claim_check import CheckedClaim, Verdict, check_claims
+from emotion_llama.perception.claims import Claim, extract_claims
+
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
+MOST_FREQUENT = 20
+
+_SAID = re.compile(r"“(.*)”", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one clip; `transcript` `None` = not transcribed."""
+
+    evidence: tuple[Observation, ...]
+    action_units: dict[str, float]
+    voice: VoiceMeasures | None
+    transcript: str | None
+
+    def check(self, claims: Sequence[Claim]) -> tuple[CheckedClaim, ...]:
+        """Compare claims with these measurements."""
+        return check_claims(claims, self.evidence, self.action_units, self.voice, self.transcript)
+
+
+def faithfulness(
+    items: Sequence[Item], predictions: Sequence[Prediction | None], *, draws: int, seed: int
+) -> dict[str, Any]:
+    """Check the reasons of all answers that have reasons and measurements; everything is plain JSON.
+
+    `metrics`: shares of claims `supported`, `contradicted`, `unverifiable` (also `supported:face`, …),
+    `supported_of_checked` (of those that could be checked), the same `shuffled_…`, their difference
+    `supported_above_shuffled`, `claims_per_answer`, `without_claims` (share of answers that name no sign): each with
+    its 95 % interval over clips, speakers first. `clips` holds every claim with verdict and reason,
+    `frequent_contradicted` the 20 signs most often contradicted. Measurements are the prediction's, or the item's
+    observations where a system gives none. Without a single such answer `metrics` is empty and `notes` says so.
+    """
+    rows = [(i, p) for i, p in zip(items, predictions, strict=True) if p is not None and p.reasoning]
+    measured = [(item, prediction, measured_of(item, prediction)) for item, prediction in rows]
+    kept = [(item, prediction, found) for item, prediction, found in measured if found is not None]
+    counts = {"n_answers": len(rows), "n_checked": len(kept), "n_without_measurements": len(rows) - len(kept)}
+    if not kept:
+        return {**counts, "metrics": {}, "notes": ["no answer has both reasons and measurements: nothing was checked"]}
+    claims = [extract_claims(prediction.reasoning or "") for _, prediction, _ in kept]
+    own = [found.check(said) for said, (_, _, found) in zip(claims, kept, strict=True)]
+    # half way round: no clip meets itself, and in files sorted by speaker or emotion few meet their like
+    shift = len(kept) // 2
+    others = [kept[(place + shift) % len(kept)][2] for place in range(len(kept))]
+    shuffled = [other.check(said) for said, other in zip(claims, others, strict=True)] if shift else None
+    scores = intervals(
+        [_statistic(own, shuffled)],
+        [],
+        n=len(kept),
+        groups=speaker_codes([item.clip.speaker for item, _, _ in kept]),
+        draws=draws,
+        seed=seed,
+    )
+    return {
+        **counts,
+        "metrics": {name: metric.model_dump() for name, metric in scores.items()},
+        "frequent_contradicted": _frequent(own),
+        "clips": [
+            {"clip": item.clip.clip, "reasoning": prediction.reasoning, "claims": [_plain(c) for c in checked]}
+            for (item, prediction, _), checked in zip(kept, own, strict=True)
+        ],
+        "settings": {"draws": draws, "seed": seed, "shuffled_by": shift},
+        "notes": _notes(shift),
+    }
+
+
+def measured_of(item: Item, prediction: Prediction) -> Measured | None:
+    """Give the measurements of a clip, `None` if there are none: the prediction's, else the item's observations."""
+    evidence = prediction.evidence or item.clip.observations
+    if not (evidence or prediction.action_units or prediction.voice):
+        return None
+    transcript = item.clip.transcript if item.clip.transcript is not None else _said(evidence)
+    return Measured(evidence, prediction.action_units, prediction.voice, transcript)
+
+
+def _said(evidence: Sequence[Observation]) -> str | None:
+    """Give the words that were recognised, from the observation that quotes them; a shortened quotation is none."""
+    words = next((o for o in evidence if o.channel == "words" and o.name == "words"), None)
+    if words is None:
+        return None
+    quoted = _SAID.search(words.text)
+    if quoted is None:
+        return "" if words.text == "nothing is said" else None
+    return None if quoted.group(1).endswith("…") else quoted.group(1)
+
+
+def _statistic(own: Sequence[Sequence[CheckedClaim]], shuffled: Sequence[Sequence[CheckedClaim]] | None) -> Statistic:
+    channels = [_counts([[c for c in row if c.claim.channel == channel] for row in own]) for channel in CHANNELS]
+    control = _counts(shuffled) if shuffled is not None else np.zeros((len(own), len(VERDICTS)), np.float32)
+    silent = np.array([[float(not row)] for row in own], np.float32)
+    columns = np.concatenate([_counts(own), control, *channels, silent], axis=1)
+    return Statistic(np.zeros(len(own), np.int64), 1, columns, _scores)
+
+
+def _counts(rows: Sequence[Sequence[CheckedClaim]]) -> NDArray[np.float32]:
+    """Claims of each clip by verdict, (n, 3)."""
+    counted = [[sum(c.verdict == verdict for c in row) for verdict in VERDICTS] for row in rows]
+    return np.array(counted, np.float32).reshape(len(rows), len(VERDICTS))
+
+
+def _scores(clips: NDArray[np.float64], sums: NDArray[np.float64]) -> Scores:
+    step = len(VERDICTS)
+    own, control = sums[:, :step], sums[:, step : 2 * step]
+    found = _shares(own, "", "") | _shares(control, "shuffled_", "")
+    found["supported_above_shuffled"] = found["supported_of_checked"] - found["shuffled_supported_of_checked"]
+    for place, channel in enumerate(CHANNELS, start=2):
+        found |= _shares(sums[:, place * step : (place + 1) * step], "", f":{channel}")
+    found["claims_per_answer"] = _ratio(own.sum(axis=1), clips[:, 0])
+    found["without_claims"] = _ratio(sums[:, -1], clips[:, 0])
+    return found
+
+
+def _shares(counts: NDArray[np.float64], before: str, after: str) -> Scores:
+    every = counts.sum(axis=1)
+    found = {f"{before}{verdict}{after}": _ratio(counts[:, place], every) for place, verdict in enumerate(VERDICTS)}
+    checked = counts[:, VERDICTS.index("supported")] + counts[:, VERDICTS.index("contradicted")]
+    found[f"{before}supported_of_checked{after}"] = _ratio(counts[:, VERDICTS.index("supported")], checked)
+    return found
+
+
+def _ratio(above: NDArray[np.float64], below: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+
+
+def _frequent(checked: Sequence[Sequence[CheckedClaim]]) -> list[dict[str, Any]]:
+    wrong = [c.claim for row in checked for c in row if c.verdict == "contradicted"]
+    made = Counter(c.claim.key for row in checked for c in row)
+    words = {claim.key: claim.text for claim in reversed(wrong)}
+    return [
+        {"channel": key[0], "name": key[1], "direction": key[2], "n": n, "of": made[key], "text": words[key]}
+        for key, n in Counter(claim.key for claim in wrong).most_common(MOST_FREQUENT)
+    ]
+
+
+def _plain(checked: CheckedClaim) -> dict[str, Any]:
+    """One claim with its verdict on one level, for tables."""
+    claim = checked.claim.model_dump(exclude={"also"})
+    return {**claim, **checked.model_dump(exclude={"claim"})}
+
+
+def _notes(shift: int) -> list[str]:
+    notes = [
+        "Claims are read from English text by a word list; action units are those of the peak frame, so a sign that "
+        "shows only at another time can count as contradicted.",
+    ]
+    if shift:
+        notes.append(f"shuffled_…: the same claims against the measurements of the answer {shift} places further on.")
+    else:
+        notes.append("A single answer: there is no other clip for the shuffled control.")
+    return notes

@@ -1,0 +1,129 @@
+"""Robustness of a model, or of another system that answered exported recordings, for `emotion-llama evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from emotion_llama.clip import MODALITIES, Analysis
+from emotion_llama.errors import AssetError, EmotionLlamaError, UsageError
+from emotion_llama.evaluate.asking import Ask, blind, settings_for
+from emotion_llama.evaluate.conditions import parse_conditions
+from emotion_llama.evaluate.levels import face_finder
+from emotion_llama.evaluate.predictions import Answers, index, match
+from emotion_llama.evaluate.records import Item, Prediction, Scored
+from emotion_llama.evaluate.robustness import RobustnessOptions, run_robustness
+from emotion_llama.evaluate.robustness_curve import RobustnessReport, ScorePart
+from emotion_llama.evaluate.robustness_export import INDEX, Exported, export_corrupted, score_exported
+from emotion_llama.evaluate.suite import Part, ScoreSettings, Suite
+
+if TYPE_CHECKING:
+    from emotion_llama.analyze.analyzer import EmotionLlama
+
+CALIBRATION_DRAWS = 200
+"""Draws of the scores that the suite's own scorer gives a level; the curve's intervals use the report's draws."""
+
+
+@dataclass(frozen=True)
+class ModelAnswers:
+    """Asks one loaded model about damaged items; what it cannot analyse has no answer."""
+
+    model: EmotionLlama
+    suite: Suite
+    ask: Ask
+
+    def __call__(self, items: Sequence[Item], changes: Mapping[str, Any]) -> list[Prediction | None]:
+        """Give one prediction an item, in their order. Raises `UsageError` when no input would be left."""
+        changed = dict(changes)
+        labels = tuple(changed.pop("labels"))
+        words = changed.pop("words", None) or self.ask.words or self.suite.words
+        without = tuple(name for name in MODALITIES if name in {*self.ask.without, *changed.pop("without", ())})
+        if len(without) == len(MODALITIES):
+            raise UsageError("robustness condition missing: with --without nothing is left to ask about; drop one")
+        settings = settings_for(self.suite, labels, replace(self.ask, words=words, without=without), **changed)
+        found = []
+        for item in items:
+            try:
+                analysis: Analysis = self.model.examine(blind(item.clip, words), settings).analysis
+            except AssetError:
+                raise
+            except EmotionLlamaError as error:
+                found.append(Prediction(clip=item.clip.clip, error=str(error)))
+            else:
+                found.append(Prediction.model_validate(analysis.model_dump(mode="json")))
+        return match(items, index(Answers(tuple(found))), labels).predictions
+
+
+def model_robustness(
+    suite: Suite,
+    answered: Sequence[tuple[Part, Sequence[Prediction | None]]],
+    conditions: str,
+    ask: Ask,
+    out: Path,
+    settings: ScoreSettings,
+) -> RobustnessReport:
+    """Damage the recordings of every part, ask the model again, and score the curves. Answers are kept and resumed."""
+    from emotion_llama.analyze.analyzer import load
+    from emotion_llama.model.checkpoint import adapter_sha256
+
+    # features of damaged recordings are of no use to anyone later
+    model = load(ask.model, device=ask.device, keep_features=False)
+    chosen = parse_conditions(conditions)
+    finder = face_finder() if any(one.name.startswith("occlusion") for one in chosen) else None
+    with _bar() as progress:
+        bars: dict[str, TaskID] = {}
+
+        def advance(condition: str, level: str, done: int, total: int) -> None:
+            name = f"{condition} {level}"
+            if name not in bars:
+                bars[name] = progress.add_task(name, total=total)
+            progress.update(bars[name], completed=done, visible=done < total)
+
+        options = RobustnessOptions(
+            settings=settings,
+            system=f"{adapter_sha256(model.preset.folder)} {ask}",
+            seed=settings.seed,
+            clean={part.name: predictions for part, predictions in answered},
+            find_face=finder,
+            progress=advance,
+        )
+        parts = [part for part, _ in answered]
+        return run_robustness(parts, chosen, ModelAnswers(model, suite, ask), scorer(settings), out, options)
+
+
+def exported_robustness(parts: Sequence[Part], folder: Path, settings: ScoreSettings) -> RobustnessReport:
+    """Score what another system answered about exported recordings. Raises `UsageError` for a folder without them."""
+    if not (folder / INDEX).is_file():
+        raise UsageError(f"{folder}: no exported recordings; export them first (leave --predictions out)")
+    return score_exported(parts, folder, scorer(settings), settings)
+
+
+def export(suite: Suite, parts: Sequence[Part], conditions: str, folder: Path, seed: int) -> Exported:
+    """Write damaged recordings for other systems to answer."""
+    chosen = parse_conditions(conditions or "all")
+    words = "given" if suite.words == "given" else "none"
+    recordings = [one for one in chosen if one.damages != "asking"]
+    return export_corrupted(parts, recordings, folder, words=words, seed=seed, find_face=face_finder())
+
+
+def scorer(settings: ScoreSettings) -> ScorePart:
+    """Give the function that scores one level: the part's own scorer with few draws."""
+    quick = replace(settings, draws=min(settings.draws, CALIBRATION_DRAWS), validation=None)
+
+    def score(part: Part, predictions: Sequence[Prediction | None]) -> Scored:
+        return part.score(part.items, predictions, part.labels, quick)
+
+    return score
+
+
+def _bar() -> Progress:
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=console, disable=not console.is_terminal,
+    )  # fmt: skip
