@@ -9,6 +9,7 @@
     │   ├── AssetMissingError    not in the cache, and fetching was not allowed or not possible
     │   └── AssetCorruptError    the bytes are not the ones the catalog names
     ├── ModelError       a checkpoint that does not fit, features that do not match the prompt
+    ├── EndpointError    a language model behind a URL that gave no usable answer
     └── OutputError      a result that cannot be written
 
 A message says what was wanted, what was found, which file or key, and what to do.
@@ -49,6 +50,14 @@ class AssetCorruptError(AssetError):
 
 class ModelError(EmotionLlamaError):
     """A checkpoint that does not fit, or features that do not match the prompt; names the key or the clip."""
+
+
+class EndpointError(EmotionLlamaError):
+    """No usable answer from a language model behind a URL, which is named. `status`: of HTTP, `None` = no answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class OutputError(EmotionLlamaError):

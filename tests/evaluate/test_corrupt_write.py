@@ -21,7 +21,7 @@ from emotion_llama.evaluate.corrupt.write import COPY, PICTURE_DAMAGE, SOUND_DAM
 from emotion_llama.media import Frame, iter_frames, probe, read_waveform
 
 RATE_HZ = 16_000
-STRENGTHS = {"mp3": 16.0, "frame-drop": 0.5, "occlusion-lower": 1.0, "occlusion-upper": 1.0}
+STRENGTHS = {"mp3": 16.0, "blur": 16.0, "frame-drop": 0.5, "occlusion-lower": 1.0, "occlusion-upper": 1.0}
 
 
 def voice(seconds: float) -> NDArray[np.float32]:
@@ -90,9 +90,7 @@ def test_an_undamaged_copy_is_nearly_the_original(tmp_path: Path, size: tuple[in
 
 def test_a_copy_holds_the_span_alone(tmp_path: Path, moving: Path) -> None:
     seen = Observation(channel="face", text="a smile", source="human", start_s=0.9, end_s=1.1)
-    copy = corrupt_recording(
-        clip_of(moving, start_s=0.5, end_s=1.3, observations=(seen,)), Corruption(COPY), tmp_path
-    )
+    copy = corrupt_recording(clip_of(moving, start_s=0.5, end_s=1.3, observations=(seen,)), Corruption(COPY), tmp_path)
     assert copy.path is not None
     assert (copy.start_s, copy.end_s) == (None, None)
     assert copy.observations[0].start_s == pytest.approx(0.4)
@@ -177,6 +175,7 @@ def test_damage_that_does_not_fit_is_named(tmp_path: Path, make_clip: Callable[.
     ):
         with pytest.raises(error, match=words):
             corrupt_recording(clip_of(path), Corruption(name, 0.5), tmp_path / "out")
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
     with pytest.raises(NoStreamError, match="text alone"):
         corrupt_recording(Clip(clip="t", transcript="hi"), Corruption("blur"), tmp_path / "out")
     with pytest.raises(UsageError, match="unknown damage 'rain'"):
@@ -191,8 +190,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, moving: Path) 
 
 
 def test_a_cut_off_recording_is_copied_as_far_as_it_goes(tmp_path: Path, moving: Path) -> None:
-    with av.open(str(moving)) as container:  # a form that can be cut anywhere
-        assert container.streams.video
+    # Matroska, unlike MP4, can be cut anywhere
     whole = corrupt_recording(clip_of(moving), Corruption(COPY), tmp_path, stem="whole").path
     assert whole is not None
     cut = tmp_path / "cut.mkv"

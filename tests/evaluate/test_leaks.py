@@ -192,7 +192,7 @@ def test_nothing_to_compare_with() -> None:
 
 
 def test_no_checkpoint_is_chosen_on_the_test_side() -> None:
-    with pytest.raises(UsageError, match="cannot be chosen on the test side.*--side validation"):
+    with pytest.raises(UsageError, match=r"cannot be chosen on the test side.*--side validation"):
         refuse_choice("test")
     for side in ("train", "validation", "unknown"):
         refuse_choice(side)  # type: ignore[arg-type]

@@ -139,8 +139,9 @@ def test_a_perfect_answer_scores_one(pairs):
 @settings(max_examples=20, deadline=None)
 def test_unknown_answered_words_cost_coverage_and_strict_precision_only(pairs):
     tables = fixed_tables()
-    truths = [truth - {"zorbic", "blorp"} for truth, _ in pairs]
-    said = [words - {"zorbic", "blorp"} | {"happy"} for _, words in pairs]
+    unheld = {"zorbic", "blorp", "hurt", "joy"}  # the last two by wheel two
+    truths = [truth - unheld for truth, _ in pairs]
+    said = [words - unheld | {"happy"} for _, words in pairs]
     before = wheel_values(truths, said, tables)
     after = wheel_values(truths, [words | {"zorbic"} for words in said], tables)
     assert after["prediction_coverage"] < before["prediction_coverage"]
@@ -192,6 +193,13 @@ def test_hit_rate_by_hand(tables):
     assert scores["hit_rate"] == pytest.approx((1 / 2 + 1 / 2) / 2)
     assert scores["mscore"] == pytest.approx((1 / 4 + 1 / 2) / 2)
     assert scores["samples_kept"] == pytest.approx(2 / 3)
+
+
+def test_sectors_outside_the_candidates_do_not_lower_the_companion():
+    tables = own_tables()
+    for candidates, expected in ((["happy", "sad"], 1), (["happy", "sad", "angry"], 1 / 2)):
+        statistic = hit_statistic(["happy"], [word_set(["joyful", "furious"])], candidates, tables)
+        assert point_scores(statistic)["mscore"][0] == pytest.approx(expected)
 
 
 def test_naming_everything_wins_the_hit_rate_and_loses_the_companion():

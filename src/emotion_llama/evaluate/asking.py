@@ -13,6 +13,7 @@ from emotion_llama.analyze.writers import write_text
 from emotion_llama.clip import Clip, Modality, Task
 from emotion_llama.errors import UsageError
 from emotion_llama.evaluate.records import Item
+from emotion_llama.evaluate.scored import PREDICTIONS
 from emotion_llama.evaluate.suite import Part, Suite
 from emotion_llama.settings import AnalyzeSettings
 
@@ -66,7 +67,7 @@ def ask_parts(
         folder = out / ANSWERS / file_name(part.name)
         code |= ask_items(suite, part.items, part.labels, ask, folder, loader=loader)
         lines += (folder / ANALYSES).read_text(encoding="utf-8").splitlines()
-    path = out / "predictions.jsonl"
+    path = out / PREDICTIONS
     write_text("".join(f"{line}\n" for line in lines), path)
     return path, code
 

@@ -15,9 +15,9 @@ from emotion_llama.clip import MODALITIES, TASKS
 from emotion_llama.errors import UsageError
 from emotion_llama.evaluate.asking import Ask, ask_parts
 from emotion_llama.evaluate.predictions import index, match, read_predictions
-from emotion_llama.evaluate.records import Item, Prediction, Report, Side
+from emotion_llama.evaluate.records import Item, Prediction, Problem, Report, Side
 from emotion_llama.evaluate.runner import Answered, Run, read_parts, score_run
-from emotion_llama.evaluate.scored import SCORED, write_scored
+from emotion_llama.evaluate.scored import PREDICTIONS, SCORED, write_predictions, write_scored
 from emotion_llama.evaluate.suite import Choice, Part, ScoreSettings, Suite
 from emotion_llama.evaluate.suites import find_suite
 from emotion_llama.labels import parse_label_set
@@ -74,7 +74,8 @@ def run_command(request: Request) -> int:
         return _export(request, suite, parts)
     check_writable(request.out)
     settings = _settings(request, suite, choice)
-    parts = _measured(parts) if request.groups else parts
+    unmeasured: list[Problem] = []
+    parts = _measured(parts, unmeasured) if request.groups else parts
     path, code = _answers(request, suite, parts)
     run = Run(
         suite=suite,
@@ -88,9 +89,12 @@ def run_command(request: Request) -> int:
         asked=_asked(request),
     )
     report, answered = score_run(run)
+    report = report.model_copy(update={"problems": (*report.problems, *unmeasured)})
     report = _judged(report, request, answered, settings)
     report = _robust(report, request, suite, answered, settings)
     write_scored(answered, request.out / SCORED)
+    if request.model is None:  # a model's own predictions lie there already
+        write_predictions([predictions for _, predictions in answered], request.out / PREDICTIONS)
     return max(code, _write(report, request))
 
 
@@ -179,13 +183,13 @@ def _keep_apart(validation: tuple[Part, ...], scored: tuple[Part, ...]) -> None:
                 )
 
 
-def _measured(parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    """Measure duration, noise and face size of every recording, to slice by."""
+def _measured(parts: tuple[Part, ...], problems: list[Problem]) -> tuple[Part, ...]:
+    """Measure duration, noise and face size of every recording, to slice by; what cannot be measured is named."""
     from emotion_llama.evaluate.groups import with_groups
 
     found = []
     for part in parts:
-        clips = with_groups([item.clip for item in part.items])
+        clips = with_groups([item.clip for item in part.items], problems)
         items = tuple(item.model_copy(update={"clip": clip}) for item, clip in zip(part.items, clips, strict=True))
         found.append(replace(part, items=items))
     return tuple(found)

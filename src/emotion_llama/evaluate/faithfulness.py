@@ -167,6 +167,8 @@ def _notes(shift: int) -> list[str]:
     notes = [
         "Claims are read from English text by a word list; action units are those of the peak frame, so a sign that "
         "shows only at another time can count as contradicted.",
+        "A system that is given measured clues in its prompt, as ours is, can score high by repeating them: that a "
+        "sign is borne out does not say that it led to the answer.",
     ]
     if shift:
         notes.append(f"shuffled_…: the same claims against the measurements of the answer {shift} places further on.")

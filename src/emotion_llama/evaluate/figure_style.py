@@ -72,7 +72,7 @@ def save(figure: Figure, path: Path) -> None:
     suffix = path.suffix.lower()
     if suffix not in (".svg", ".png"):
         raise UsageError(f"{path}: figures are written as .svg or .png, found {path.suffix or 'no suffix'!r}")
-    content = _rendered(figure, suffix[1:], "white")
+    content = _rendered(figure, "png", "white") if suffix == ".png" else on_white(svg_text(figure)).encode()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(content)
@@ -88,6 +88,12 @@ def save(figure: Figure, path: Path) -> None:
 def svg_text(figure: Figure) -> str:
     """Give the figure as SVG without background, its words as text; the same figure gives the same text."""
     return _rendered(figure, "svg", "none").decode("utf-8")
+
+
+def on_white(svg: str) -> str:
+    """Give `svg_text`'s SVG a white ground, so that a dark viewer shows dark words on white."""
+    end = svg.index(">", svg.index("<svg")) + 1
+    return svg[:end] + '\n <rect width="100%" height="100%" fill="#ffffff"/>' + svg[end:]
 
 
 @styled

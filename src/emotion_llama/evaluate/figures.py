@@ -29,6 +29,7 @@ from emotion_llama.evaluate.figure_style import (
     WIDTH_IN,
     name_rows,
     new_figure,
+    on_white,
     require,
     save,
     shortened,
@@ -47,6 +48,7 @@ __all__ = (
     "chance_band",
     "class_bars",
     "confusion_matrix",
+    "on_white",
     "probability_bars",
     "ranking_bars",
     "reliability_diagram",
@@ -107,16 +109,22 @@ def _columns(confusion: Confusion) -> dict[str, tuple[int, ...]]:
 
 def _cell(axes: Axes, at: tuple[int, int], count: int, share: float, size: float) -> None:
     x, y = at
-    axes.add_patch(Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, facecolor=LINE, alpha=0.35, linewidth=0))
+    _square(axes, x, y, LINE, 0.35)
     if not count:
         return
-    axes.add_patch(Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, facecolor=ACCENT, alpha=share, linewidth=0))
+    _square(axes, x, y, ACCENT, share)
     color = ON_ACCENT if share > 0.55 else INK
-    if size < 8:
-        axes.text(x, y, str(count), ha="center", va="center", fontsize=size if count < 10_000 else 4.5, color=color)
-        return
-    axes.text(x, y - 0.15, _percent(share), ha="center", va="center", fontsize=size, color=color)
-    axes.text(x, y + 0.22, str(count), ha="center", va="center", fontsize=size - 2.5, color=color)
+    lines = [(0.0, str(count), size if count < 10_000 else 0.75 * size)]
+    if size >= 8:
+        lines = [(-0.15, _percent(share), size), (0.22, str(count), size - 2.5)]
+    for offset, text, points in lines:
+        shown = axes.text(x, y + offset, text, ha="center", va="center", fontsize=points, color=color)
+        shown.set_in_layout(False)  # it lies inside its cell; laying out a thousand of them takes seconds
+
+
+def _square(axes: Axes, x: int, y: int, color: str, alpha: float) -> None:
+    square = axes.add_patch(Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, facecolor=color, alpha=alpha, linewidth=0))
+    square.set_in_layout(False)
 
 
 @styled
@@ -182,9 +190,7 @@ def ablation_curves(curves: Sequence[Curve], *, y_name: str, log_x: bool = False
         axes.set_xscale("log")
     for number, curve in enumerate(curves):
         _draw_curve(axes, curve, number)
-    if log_x:
-        axes.autoscale(axis="x")
-        axes.minorticks_off()
+    axes.minorticks_off()
     axes.set(xlabel=printable(curves[0].x_name), ylabel=printable(y_name))
     axes.grid(axis="y")
     if len(curves) > 1:
@@ -356,13 +362,20 @@ def _draw_curve(axes: Axes, curve: Curve, number: int) -> None:
     else:
         axes.vlines(x, low, high, color=color, linewidth=1.4)
     if len(x) > 1:
-        pad = 0.04 * (x[-1] - x[0]) if to_scale else 0.4
-        axes.set_xlim(x[0] - pad, x[-1] + pad)
+        axes.set_xlim(_limits(x[0], x[-1], axes.get_xscale() == "log") if to_scale else (-0.4, len(x) - 0.6))
     names = curve.level_names or [level if isinstance(level, str) else f"{level:g}" for level in curve.levels]
     axes.set_xticks(x, [shortened(name, 12) for name in names])
     if not to_scale:
         for tick in axes.get_xticklabels():
             tick.set(rotation=35, ha="right", rotation_mode="anchor")
+
+
+def _limits(first: float, last: float, log: bool) -> tuple[float, float]:
+    """The span of an axis in the order of its levels, with room for the outermost marks."""
+    if log:
+        room = (last / first) ** 0.04
+        return first / room, last * room
+    return first - 0.04 * (last - first), last + 0.04 * (last - first)
 
 
 def _plain(value: float | None) -> float:

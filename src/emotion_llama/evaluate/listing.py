@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from emotion_llama.evaluate.suite import Suite
@@ -19,9 +20,15 @@ def show_suites(name: str = "", console: Console | None = None) -> None:
     for known in FILES:
         suite = find_suite(known)
         console.print(f"[bold]{known}[/bold]  {escape(suite.title)}", highlight=False)
-        for word, text in _facts(suite):
-            console.print(f"    {word}: {escape(text)}", highlight=False, soft_wrap=False)
+        console.print(_grid(_facts(suite)), highlight=False)
     console.print("\nPublished scores and cautions of one suite: emotion-llama evaluate SUITE --list", highlight=False)
+
+
+def _grid(facts: list[tuple[str, str]]) -> Padding:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for word, text in facts:
+        grid.add_row(escape(word), escape(text))
+    return Padding(grid, (0, 0, 0, 4))
 
 
 def _facts(suite: Suite) -> list[tuple[str, str]]:
@@ -44,12 +51,10 @@ def _facts(suite: Suite) -> list[tuple[str, str]]:
 
 def _show_one(suite: Suite, console: Console) -> None:
     console.print(f"[bold]{suite.name}[/bold]  {escape(suite.title)}", highlight=False)
-    for word, text in _facts(suite)[: 4 if suite.published else None]:
-        console.print(f"    {word}: {escape(text)}", highlight=False)
-    if suite.labels:
-        console.print(f"    labels: {', '.join(suite.labels)}", highlight=False)
-    if suite.caution:
-        console.print(f"    caution: {escape(suite.caution)}", highlight=False)
+    facts = [(word, text) for word, text in _facts(suite) if word != "published"]
+    facts += [("labels", ", ".join(suite.labels))] if suite.labels else []
+    facts += [("caution", suite.caution)] if suite.caution else []
+    console.print(_grid(facts), highlight=False)
     if suite.published:
         table = Table("system", "metric", "value", "setting", "source")
         for row in suite.published:

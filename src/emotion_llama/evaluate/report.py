@@ -13,29 +13,36 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from emotion_llama.analyze.writers import write_text
 from emotion_llama.clip import Record
-from emotion_llama.errors import OutputError
-from emotion_llama.evaluate import figures, report_words
+from emotion_llama.errors import OutputError, UsageError
+from emotion_llama.evaluate import report_words
 from emotion_llama.evaluate.comparison import Comparison, PairedDifference
 from emotion_llama.evaluate.records import Problem, Report, Scored
 from emotion_llama.evaluate.report_extras import extra_sections, robustness_of
-from emotion_llama.evaluate.report_figures import (
-    comparable,
-    draw_robustness,
-    draw_scores,
-    headline,
-    published_of,
-    save_all,
-)
 from emotion_llama.evaluate.report_words import AFTER_TEMPERATURE, PROBLEM_NAMES, Facts, facts, metric_group
 from emotion_llama.metrics.statistic import Metric
+
+try:
+    from emotion_llama.evaluate import figures
+    from emotion_llama.evaluate.report_figures import (
+        comparable,
+        draw_robustness,
+        draw_scores,
+        headline,
+        published_of,
+        save_all,
+    )
+except ModuleNotFoundError as error:
+    raise UsageError(f"a report with figures needs matplotlib ({error}); install emotion-llama[evaluate]") from error
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHOWN_PROBLEMS = 10
 SHOWN_CLIPS = 50

@@ -56,8 +56,9 @@ def _robustness(robustness: RobustnessReport) -> Facts:
     not_scored = [condition for condition in robustness.conditions if not condition.levels]
     rows: list[tuple[str, str | Table | Facts]] = []
     if scored:
-        columns = ("damage", "part", "score", "n", "clean", "worst", "worst − clean", "area", "answers changed")
-        rows.append(("summary", Table(columns, tuple(_summary(condition) for condition in scored))))
+        columns = ("damage", "part", "n", "clean", "worst", "worst − clean", "area", "answers changed")
+        scores = ", ".join(dict.fromkeys(metric_name(condition.metric) for condition in scored))
+        rows.append((scores, Table(columns, tuple(_summary(condition) for condition in scored))))
         levels = [
             (condition.title, condition.part, f"{score.level} {condition.unit}".strip(), with_interval(score.value))
             for condition in scored
@@ -82,8 +83,14 @@ def _robustness(robustness: RobustnessReport) -> Facts:
 
 def _summary(condition: ConditionScore) -> tuple[str, ...]:
     shown = [_optional(m) for m in (condition.difference, condition.area, condition.changed)]
-    name, clean = metric_name(condition.metric), _optional(condition.clean)
-    return (condition.title, condition.part, name, str(condition.n), clean, condition.worst or "–", *shown)
+    return (
+        condition.title,
+        condition.part,
+        str(condition.n),
+        _optional(condition.clean),
+        condition.worst or "–",
+        *shown,
+    )
 
 
 def _optional(metric: Metric | None) -> str:

@@ -9,13 +9,13 @@ from pathlib import Path
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from emotion_llama.analyze.writers import write_text
 from emotion_llama.errors import OutputError
 from emotion_llama.evaluate import figures
 from emotion_llama.evaluate.records import Published, Report, Scored
 from emotion_llama.evaluate.report_words import metric_name
 from emotion_llama.evaluate.robustness_curve import ConditionScore, RobustnessReport
 from emotion_llama.metrics.statistic import Metric
-
 
 BIG_PT = 420.0
 """A figure that is wider than this (in points) gets the page's whole width."""
@@ -71,10 +71,12 @@ def save_all(drawn: Mapping[str, Figure], folder: Path) -> tuple[dict[str, Marku
     inline, written = {}, []
     for name, figure in drawn.items():
         safe = re.sub(r"[^a-z0-9-]+", "-", name.lower())
-        inline[name] = _inline(figures.svg_text(figure), safe)
-        for suffix in (".svg", ".png"):
-            figures.save(figure, folder / (safe + suffix))
-            written.append(folder / (safe + suffix))
+        svg = figures.svg_text(figure)
+        inline[name] = _inline(svg, safe)
+        paths = [folder / f"{safe}.svg", folder / f"{safe}.png"]
+        write_text(figures.on_white(svg), paths[0])
+        figures.save(figure, paths[1])
+        written += paths
     return inline, written
 
 
@@ -88,11 +90,8 @@ def _make(folder: Path) -> None:
 def _inline(svg: str, name: str) -> Markup:
     """A figure for the page: its colours follow the page's, its ids are its own, its width follows the column."""
     body = svg[svg.index("<svg") :]
-    used = set(re.findall(r"#([\w-]+)[\")]", body))
-    body = re.sub(r' id="([\w-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", body)
-    body = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", body)
-    for color, variable in figures.THEME.items():
-        body = body.replace(f": {color}", f": var({variable}, {color})").replace(f'"{color}"', f'"var({variable})"')
+    used = set(re.findall(r"#([\w.-]+)[\")]", body))
+    body = re.sub(r"<[^>]*>", lambda tag: _page_tag(tag[0], name, used), body)  # tags alone: words stay as they are
     opening = body[: body.index(">") + 1]
     view = re.search(r'viewBox="0 0 ([\d.]+) [\d.]+"', opening)
     width = float(view[1]) if view else 300.0
@@ -101,6 +100,15 @@ def _inline(svg: str, name: str) -> Markup:
     label = name.replace("-", " ")
     size = ' class="big"' if width > BIG_PT else ""
     return Markup(f'<svg role="img" aria-label="{label}"{size} style="{style}"{start}{body[len(opening) :]}')
+
+
+def _page_tag(tag: str, name: str, used: set[str]) -> str:
+    """A tag of a figure with colours and ids of the page; ids that nothing points to are dropped."""
+    tag = re.sub(r' id="([\w.-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", tag)
+    tag = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", tag)
+    for color, variable in figures.THEME.items():
+        tag = tag.replace(f": {color}", f": var({variable}, {color})").replace(f'"{color}"', f'"var({variable})"')
+    return tag
 
 
 def draw_robustness(robustness: RobustnessReport) -> dict[str, Figure]:

@@ -23,7 +23,7 @@ from emotion_llama.metrics.resample import intervals, speaker_codes
 from emotion_llama.metrics.statistic import Metric, Scores, Statistic
 from emotion_llama.metrics.text_overlap import TextOverlap, is_by_character, text_overlap
 from emotion_llama.metrics.wheel_tables import WheelTables, own_tables
-from emotion_llama.perception.claims import extract_claims, is_denied
+from emotion_llama.perception.claims import extract_claims, is_denied, mentions
 
 CLUE_PROXY = "clue_overlap_proxy"
 LABEL_PROXY = "label_overlap_proxy"
@@ -139,10 +139,10 @@ def emotion_words(text: str) -> tuple[str, ...]:
     Left out are denied words ("not angry"), words inside a sign ("a lively melody"), quotations, and a few everyday
     words that are mostly no feelings.
     """
-    claims = extract_claims(text)
+    signs = mentions(text)
     found: dict[str, None] = {}
     for match in _word_pattern().finditer(text.lower()):
-        inside = any(claim.start < match.end() and match.start() < claim.end for claim in claims)
+        inside = any(sign.start < match.end() and match.start() < sign.end for sign in signs)
         if not inside and not is_denied(text, *match.span()):
             found.setdefault(match.group())
     return tuple(found)

@@ -15,6 +15,7 @@ from emotion_llama.evaluate.records import Item, Prediction
 from emotion_llama.evaluate.suite import Part
 
 SCORED = "scored.jsonl"
+PREDICTIONS = "predictions.jsonl"
 
 
 class ScoredClip(Record):
@@ -41,6 +42,17 @@ def write_scored(parts: Sequence[tuple[Part, Sequence[Prediction | None]]], path
         for item, prediction in zip(part.items, predictions, strict=True):
             row = _row(part, item, prediction).model_dump(exclude_none=True)
             lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    write_text("".join(lines), path)
+
+
+def write_predictions(answered: Sequence[Sequence[Prediction | None]], path: Path) -> None:
+    """Write the answers that were scored, one line a clip, with the prompt and the raw answer where they were given."""
+    lines = [
+        json.dumps(prediction.model_dump(mode="json", exclude_defaults=True), ensure_ascii=False) + "\n"
+        for predictions in answered
+        for prediction in predictions
+        if prediction is not None
+    ]
     write_text("".join(lines), path)
 
 

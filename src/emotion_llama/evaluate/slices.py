@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -65,13 +67,19 @@ def _slice_statistic(
 
 
 def slice_records(sliced: Sequence[Sliced], found: dict[str, Metric], sizes: dict[str, list[int]]) -> list[Slice]:
-    """Give a record for each value of each property, values in alphabetical order."""
+    """Give a record for each value of each property, numbers by size and words by alphabet."""
     records = []
     for _, name, values in sliced:
-        for number in sorted(range(len(values)), key=lambda place: values[place]):
+        for number in sorted(range(len(values)), key=lambda place: _natural(values[place])):
             n = sizes[name][number]
             scores = (
                 {score: found[f"slice:{name}:{number}:{score}"] for score in SLICE_SCORES} if n >= MIN_SLICE else {}
             )
             records.append(Slice(group=name, value=values[number], n=n, metrics=scores))
     return records
+
+
+def _natural(value: str) -> tuple[float, bool, str]:
+    """Sort "<30" before "30–44" before "60+", and words after numbers."""
+    number = re.search(r"-?\d+(?:\.\d+)?", value)
+    return (float(number[0]) if number else math.inf, not value.startswith("<"), value)

@@ -12,13 +12,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import Any
 
 from emotion_llama.clip import Record
 from emotion_llama.errors import UsageError
-
-if TYPE_CHECKING:
-    from rouge_score.rouge_scorer import RougeScorer
 
 # kana, han, hangul: scripts in which a space does not end a word (or, for hangul, ends several)
 _BY_CHARACTER = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -82,12 +80,12 @@ class _Tokens:
 
 
 @cache
-def _rouge() -> RougeScorer:
+def _rouge() -> Any:
     try:
-        from rouge_score.rouge_scorer import RougeScorer
+        rouge = import_module("rouge_score.rouge_scorer")  # it carries no types
     except ImportError as error:
         raise _missing("rouge-score", error) from error
-    return RougeScorer(["rougeL"], tokenizer=_Tokens())
+    return rouge.RougeScorer(["rougeL"], tokenizer=_Tokens())
 
 
 @cache

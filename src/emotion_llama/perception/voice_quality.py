@@ -119,7 +119,8 @@ def _parabola(three: NDArray[np.float64]) -> tuple[float, float]:
     curve = left - 2 * middle + right
     if curve >= 0:
         return 0.0, middle
-    offset = 0.5 * (left - right) / curve
+    # a place that is no peak between its neighbours would send the parabola's top far away
+    offset = min(max(0.5 * (left - right) / curve, -0.5), 0.5)
     return offset, middle - 0.25 * (left - right) * offset
 
 

@@ -75,7 +75,7 @@ def corrupt_recording(
         raise NoStreamError(f"{clip.path}: frame-drop needs moving pictures, found one still picture")
     name = stem or f"{clip_seed(0, clip.clip, 'name'):016x}"
     suffix = {"video": ".mkv", "audio": ".wav", "image": ".png"}[info.kind]
-    samples = _damaged_sound(clip, corruption) if info.has_sound else None
+    samples = _damaged_sound(clip, corruption, info.has_picture) if info.has_sound else None
     frames = _damaged_frames(clip, info, corruption, find_face, notes) if info.has_picture else None
     path = out_folder / f"{name}{suffix}"
     part = path.with_name(f"{name}.part{suffix}")
@@ -87,6 +87,9 @@ def corrupt_recording(
         raise OutputError(
             f"{path}: cannot write the damaged copy ({error}); choose a folder you may write to"
         ) from error
+    finally:
+        if out_folder.is_dir():
+            part.unlink(missing_ok=True)  # what a failed copy leaves behind
     return _moved(clip, path)
 
 
@@ -104,11 +107,11 @@ def _moved(clip: Clip, path: Path) -> Clip:
     return clip.model_copy(update={"path": path, "start_s": None, "end_s": None, "observations": seen})
 
 
-def _damaged_sound(clip: Clip, corruption: Corruption) -> FLOATS | None:
+def _damaged_sound(clip: Clip, corruption: Corruption, has_picture: bool) -> FLOATS | None:
     assert clip.path is not None
     waveform = read_waveform(clip.path, start_s=clip.start_s, end_s=clip.end_s)
     if waveform is None:
-        if corruption.name in SOUND_DAMAGE:
+        if corruption.name in SOUND_DAMAGE or not has_picture:
             raise NoStreamError(f"{clip.path}: {corruption.name} needs sound, found none in the clip's span")
         return None
     try:
