@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from emotion_llama.errors import UsageError
+from emotion_llama.metrics.confidence import confidence_statistic
 from emotion_llama.metrics.resample import draw_scores, draw_weights, intervals, point_scores, speaker_codes
 from emotion_llama.metrics.statistic import RankStatistic, Scores, Statistic
 
@@ -192,3 +193,21 @@ def test_wrong_use_is_told() -> None:
 def test_point_scores_use_double_precision() -> None:
     values = np.full(200_000, 0.1)
     assert point_scores(mean_of(values))["mean"][0] == pytest.approx(float(np.float32(0.1)), rel=1e-12)
+
+
+def test_the_interval_of_an_inflated_score_lies_around_its_value() -> None:
+    """Drawing clips again widens every gap of a calibration error; the interval must not lie above the value."""
+    rng = np.random.default_rng(3)
+    confidence = rng.uniform(0.5, 1.0, 400)
+    probabilities = np.stack([confidence, 1 - confidence], axis=1)
+    truth = (rng.random(400) > confidence).astype(np.int64)
+    statistic = confidence_statistic(probabilities, truth)
+    found = intervals([statistic], [], n=400, groups=None, draws=2000, seed=0)
+    ece = found["ece"]
+    drawn = draw_scores([statistic], n=400, groups=None, draws=2000, seed=0)[0]["ece"]
+    assert ece.value is not None and ece.low is not None and ece.high is not None
+    assert drawn.mean() > ece.value  # the known bias
+    assert 0 <= ece.low < ece.value < ece.high
+    brier = found["brier"]  # a plain mean: nothing is moved
+    plain = draw_scores([statistic], n=400, groups=None, draws=2000, seed=0)[0]["brier"]
+    assert (brier.low, brier.high) == pytest.approx(tuple(np.percentile(plain, (2.5, 97.5))))

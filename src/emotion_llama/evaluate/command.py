@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -20,6 +19,7 @@ from emotion_llama.evaluate.runner import Answered, Run, read_parts, score_run
 from emotion_llama.evaluate.scored import PREDICTIONS, SCORED, write_predictions, write_scored
 from emotion_llama.evaluate.suite import Choice, Part, ScoreSettings, Suite
 from emotion_llama.evaluate.suites import find_suite
+from emotion_llama.evaluate.terminal import show_report
 from emotion_llama.labels import parse_label_set
 
 SIDES: tuple[str, ...] = get_args(Side)
@@ -63,6 +63,8 @@ class Request:
 
 def run_command(request: Request) -> int:
     """Run `evaluate`; gives the exit code: 0 scored, 1 some clips could not be asked, or problems with `--strict`."""
+    from emotion_llama.evaluate.report import write_report  # a missing plotting library is told before any work
+
     suite = find_suite(request.suite)
     choice = _choice(request, suite)
     if request.predictions is not None and request.model is not None:
@@ -95,7 +97,9 @@ def run_command(request: Request) -> int:
     write_scored(answered, request.out / SCORED)
     if request.model is None:  # a model's own predictions lie there already
         write_predictions([predictions for _, predictions in answered], request.out / PREDICTIONS)
-    return max(code, _write(report, request))
+    written = write_report(report, request.out)
+    show_report(report, Console(), [path for path in written if path.suffix in (".html", ".json")])
+    return max(code, 1 if request.strict and report.problems else 0)
 
 
 def _export(request: Request, suite: Suite, parts: tuple[Part, ...]) -> int:
@@ -231,17 +235,3 @@ def _asked(request: Request) -> dict[str, object]:
 
 def _judged(report: Report, request: Request, answered: Answered, settings: ScoreSettings) -> Report:
     return report
-
-
-def _write(report: Report, request: Request) -> int:
-    from emotion_llama.evaluate.report import write_report
-    from emotion_llama.evaluate.terminal import show_report
-
-    written = write_report(report, request.out)
-    console = Console(stderr=False)
-    show_report(report, console)
-    counts = Counter(problem.kind for problem in report.problems)
-    for path in written:
-        if path.suffix in (".html", ".json"):
-            print(f"wrote {path}")
-    return 1 if request.strict and counts else 0

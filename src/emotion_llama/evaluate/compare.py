@@ -26,6 +26,7 @@ from emotion_llama.evaluate.label_table import Table, tabulate
 from emotion_llama.evaluate.leaks import refuse_choice
 from emotion_llama.evaluate.provenance import git_commit
 from emotion_llama.evaluate.records import Report
+from emotion_llama.evaluate.report_words import lower_is_better
 from emotion_llama.evaluate.scored import SCORED, ScoredClip, as_item, as_prediction, read_scored
 from emotion_llama.metrics.classes import class_statistic
 from emotion_llama.metrics.confidence import confidence_statistic
@@ -34,8 +35,6 @@ from emotion_llama.metrics.paired import mcnemar, paired_differences, permutatio
 from emotion_llama.metrics.resample import speaker_codes
 from emotion_llama.metrics.statistic import Statistic
 
-ERRORS = {"ece", "brier", "nll", "aurc", "mse", "sensitivity"}
-"""Words in the names of scores of which less is better; so is less of every rate but the hit rate."""
 SHOWN_CLIPS = 50
 LABEL_SCORES = ("war", "uar", "weighted_f1", "macro_f1")
 
@@ -65,10 +64,7 @@ def run_compare(folders: Sequence[Path], out: Path, *, select: str, draws: int, 
     comparison = compare_runs(runs, select=select, draws=draws, seed=seed)
     check_writable(out)
     written = compare_page(comparison, out)
-    show_comparison(comparison, Console())
-    for path in written:
-        if path.suffix in (".html", ".json"):
-            print(f"wrote {path}")
+    show_comparison(comparison, Console(), [path for path in written if path.suffix in (".html", ".json")])
     return 0
 
 
@@ -266,11 +262,6 @@ def _chosen(runs: Sequence[EvaluatedRun], metric: str) -> str:
         raise UsageError(f"--select {metric}: not every run has this score; choose one of {names}")
     best = min if lower_is_better(metric) else max
     return best(known, key=lambda name: known[name])
-
-
-def lower_is_better(metric: str) -> bool:
-    """Whether less of this score is better."""
-    return bool(ERRORS & set(metric.split("_"))) or (metric.endswith("_rate") and metric != "hit_rate")
 
 
 def read_comparison(path: Path) -> Comparison:

@@ -118,9 +118,11 @@ def _check(judges: Sequence[JudgeScores]) -> None:
     names = [judge.judge for judge in judges]
     if not judges or len(set(names)) != len(names):
         raise UsageError(f"expected judges of different names, found {', '.join(names) or 'none'}")
-    clips = [[clip.clip for clip in judge.clips] for judge in judges]
+    clips = [[(clip.clip, clip.answered) for clip in judge.clips] for judge in judges]
     if any(other != clips[0] for other in clips[1:]):
-        raise UsageError(f"the judges {', '.join(names)} rated different clips; give all the same clips in one order")
+        raise UsageError(
+            f"the judges {', '.join(names)} rated different clips or answers; give all the same in one order"
+        )
 
 
 def _ratings(judges: Sequence[JudgeScores], aspect: str) -> Ratings:

@@ -63,7 +63,8 @@ class JudgeCache:
         try:
             record = JudgeRecord.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
-            raise EndpointError(f"{path}: not a stored answer of a judge ({error}); delete it to ask again") from error
+            what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+            raise EndpointError(f"{path}: not a stored answer of a judge ({what}); delete it to ask again") from error
         if record.key != key or request_key(record.request) != key or _sha256(record.raw) != record.raw_sha256:
             raise EndpointError(f"{path}: the stored answer was changed (hashes differ); delete it to ask again")
         return record

@@ -64,7 +64,10 @@ def judge_overlap(
     """
     _check(items)
     clips = judge.map(lambda pair: _judged(judge, *pair), list(zip(items, predictions, strict=True)))
-    _check_any_rated(judge, [clip.problems for clip in clips])
+    asked = [clip for clip in clips if clip.answered]
+    _check_any_rated(
+        judge, any(clip.clue or clip.label for clip in asked), [p for clip in asked for p in clip.problems]
+    )
     invalid = [clip.clue is None or clip.label is None for clip in clips]
     columns = {CLUE: [_value(clip.clue) for clip in clips], LABEL: [_value(clip.label) for clip in clips]}
     speakers = [clip.speaker for clip in clips]
@@ -97,20 +100,21 @@ def score_answers(judge: Judge) -> Scorer:
             for (item, prediction), verdict in zip(pairs, verdicts, strict=True)
             if verdict.value is None
         )
-        _check_any_rated(judge, [(problem,) for problem in problems] + [()] * (len(items) - len(problems)))
         values = [verdict.value for verdict in verdicts]
+        answered = [bool(_text(prediction)) for prediction in predictions]
+        rated = sum(a and value is not None for a, value in zip(answered, values, strict=True))
+        _check_any_rated(judge, rated > 0, problems)
         columns: dict[str, Sequence[float | None]] = {
             ANSWER: values,
             INVALID: [float(value is None) for value in values],
         }
-        answered = [bool(_text(prediction)) for prediction in predictions]
         note = (
             f"{ANSWER} is the opinion of {judge.name} ({PROMPT_VERSION}), its 1–10 as 0–1; it depends on the judge. "
             f"{len(answered) - sum(answered)} clips without an answer count 0."
         )
         return Scored(
             n_asked=len(items),
-            n_scored=sum(a and value is not None for a, value in zip(answered, values, strict=True)),
+            n_scored=rated,
             metrics=rate_metrics(columns, [item.clip.speaker for item in items], settings),
             headline=(ANSWER, INVALID),
             settings={"judge": judge.name, "prompt_version": PROMPT_VERSION, "draws": settings.draws}
@@ -152,12 +156,10 @@ def _check(items: Sequence[Item]) -> None:
             )
 
 
-def _check_any_rated(judge: Judge, problems: Sequence[Sequence[Problem]]) -> None:
-    """A judge that rates nothing is no judge: better no report than one of empty scores."""
-    if all(problems):
-        raise EndpointError(
-            f"judge {judge.name}: none of {len(problems)} clips could be rated; {problems[0][0].message}"
-        )
+def _check_any_rated(judge: Judge, rated: bool, problems: Sequence[Problem]) -> None:
+    """A judge that rates none of the answers is no judge: better no report than one of empty scores."""
+    if problems and not rated:
+        raise EndpointError(f"judge {judge.name}: no answer could be rated; {problems[0].message}")
 
 
 def _judged(judge: Judge, item: Item, prediction: Prediction | None) -> JudgedClip:

@@ -77,7 +77,7 @@ def _scored(
 ) -> Scored:
     k = len(table.labels)
     counts = np.bincount(table.truth, minlength=k)
-    chance, majority = guess_scores(counts)
+    chance, majority = guess_scores(counts, settings.uar_classes)
     metrics = {
         name: metric.model_copy(update={"chance": chance.get(name), "majority": majority.get(name)})
         for name, metric in found.items()

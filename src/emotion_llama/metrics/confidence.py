@@ -130,7 +130,8 @@ def confidence_statistic(probabilities: ArrayLike, truth: ArrayLike, prefix: str
         }
         return {prefix + name: values for name, values in scores.items()}
 
-    return Statistic(cells=correct.astype(np.int64), n_cells=2, columns=columns, finish=finish)
+    inflated = frozenset(prefix + name for name in ("ece", "ece_mass", "ece_class"))
+    return Statistic(cells=correct.astype(np.int64), n_cells=2, columns=columns, finish=finish, inflated=inflated)
 
 
 def stated_statistic(confidence: ArrayLike, correct: ArrayLike, prefix: str = "") -> Statistic:
@@ -160,7 +161,8 @@ def stated_statistic(confidence: ArrayLike, correct: ArrayLike, prefix: str = ""
         }
         return {prefix + name: values for name, values in scores.items()}
 
-    return Statistic(cells=(~kept).astype(np.int64), n_cells=2, columns=columns, finish=finish)
+    inflated = frozenset(prefix + name for name in ("ece", "ece_vec"))
+    return Statistic(cells=(~kept).astype(np.int64), n_cells=2, columns=columns, finish=finish, inflated=inflated)
 
 
 def half_open_ece(confidence: ArrayLike, correct: ArrayLike, bins: int = VEC_BINS) -> tuple[float, int]:

@@ -39,13 +39,15 @@ class Statistic:
     """Scores that are functions of sums over `n` clips.
 
     `cells`: the cell of a table that each clip falls into, -1 for none; `columns`: numbers that each clip adds.
-    `finish` turns cell counts (D, n_cells) and column sums (D, M) of D draws into scores, each (D,).
+    `finish` turns cell counts (D, n_cells) and column sums (D, M) of D draws into scores, each (D,). `inflated` names
+    scores that resampling itself raises, such as sums of absolute gaps: see `resample.summarise`.
     """
 
     cells: NDArray[np.int64]  # (n,)
     n_cells: int
     columns: NDArray[np.float32]  # (n, M)
     finish: Callable[[NDArray[np.float64], NDArray[np.float64]], Scores]
+    inflated: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

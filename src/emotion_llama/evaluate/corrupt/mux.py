@@ -51,6 +51,7 @@ def write_video(
         pictures = out.add_stream("libx264", rate=rate, options=CODEC_OPTIONS)
         track = _SoundTrack(out, samples) if samples is not None else None
         coder = pictures.codec_context
+        coder.thread_count = 1  # the same bytes each time, however busy the machine is
         coder.time_base = Fraction(1, TICKS_HZ)
         coder.colorspace = SMPTE_170M
         for frame in frames:
