@@ -40,6 +40,9 @@ def evaluate(
     ] = None,
     judge_model: Annotated[str, typer.Option(help="The judge's model name (several: commas between).")] = "",
     judge_key_env: Annotated[str, typer.Option(help="Environment variable that holds the judge's key.")] = "",
+    judge_anchor: Annotated[
+        Path | None, typer.Option(help="emer: folder of the published systems' answers, to anchor the judge on.")
+    ] = None,
     measure_groups: Annotated[
         bool, typer.Option("--measure-groups", help="Slice by duration, noise and face size, measured here.")
     ] = False,
@@ -93,6 +96,7 @@ def evaluate(
         judges=tuple(judge or ()),
         judge_model=judge_model,
         judge_key_env=judge_key_env,
+        judge_anchor=judge_anchor,
         groups=measure_groups,
         system=system,
         device=device,

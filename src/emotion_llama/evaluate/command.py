@@ -54,6 +54,7 @@ class Request:
     judges: tuple[str, ...] = ()
     judge_model: str = ""
     judge_key_env: str = ""
+    judge_anchor: Path | None = None
     groups: bool = False
     system: str = ""
     device: str = "auto"
@@ -77,7 +78,7 @@ def run_command(request: Request) -> int:
     check_writable(request.out)
     settings = _settings(request, suite, choice)
     unmeasured: list[Problem] = []
-    parts = _measured(parts, unmeasured) if request.groups else parts
+    parts = _judged(_measured(parts, unmeasured) if request.groups else parts, request)
     path, code = _answers(request, suite, parts)
     run = Run(
         suite=suite,
@@ -92,7 +93,6 @@ def run_command(request: Request) -> int:
     )
     report, answered = score_run(run)
     report = report.model_copy(update={"problems": (*report.problems, *unmeasured)})
-    report = _judged(report, request, answered, settings)
     report = _robust(report, request, suite, answered, settings)
     write_scored(answered, request.out / SCORED)
     if request.model is None:  # a model's own predictions lie there already
@@ -233,5 +233,13 @@ def _asked(request: Request) -> dict[str, object]:
     } | ({"limit": request.limit} if request.limit is not None else {})
 
 
-def _judged(report: Report, request: Request, answered: Answered, settings: ScoreSettings) -> Report:
-    return report
+def _judged(parts: tuple[Part, ...], request: Request) -> tuple[Part, ...]:
+    """Let the judges of the command line score what they can. Raises `UsageError` if that is no part of the suite."""
+    if not request.judges:
+        return parts
+    from emotion_llama.evaluate.judging import judged_part, make_judges
+
+    if all(part.judged == "nothing" for part in parts):
+        raise UsageError(f"suite {request.suite} has nothing for a judge; leave --judge out")
+    judges = make_judges(request.judges, request.judge_model, request.judge_key_env, request.out)
+    return tuple(judged_part(part, judges, request.judge_anchor) for part in parts)

@@ -31,12 +31,17 @@ Scorer = Callable[[Sequence[Item], Sequence[Prediction | None], Sequence[str], S
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a suite that is scored by itself. `labels` `()` = open vocabulary or no labels."""
+    """A part of a suite that is scored by itself. `labels` `()` = open vocabulary or no labels.
+
+    `judged`: what a language model as judge can do for the part: rate how far reasons overlap, mark free answers, group
+    synonyms, or nothing.
+    """
 
     name: str
     items: tuple[Item, ...]
     labels: tuple[str, ...]
     score: Scorer
+    judged: Literal["overlap", "answers", "groups", "nothing"] = "nothing"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def read(folder: Path, choice: Choice) -> list[Part]:
     """Read the reference texts of a variant, or a manifest with `reasoning`. Raises `ManifestError`."""
     version, language = VARIANTS[choice.variant]
     clips = read_texts(folder, version, language)
-    return [Part("emer", tuple(Item(clip=clip) for clip in clips), (), score_reasons)]
+    return [Part("emer", tuple(Item(clip=clip) for clip in clips), (), score_reasons, judged="overlap")]
 
 
 def _published(system: str, clue: float, label: float, setting: str, source: str) -> tuple[Published, ...]:

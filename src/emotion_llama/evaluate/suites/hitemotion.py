@@ -39,7 +39,7 @@ def _part(task: Task, questions: Sequence[Question]) -> Part:
         [] if len(items) == task.n else [f"{task.code}: {task.n} items in the public file, {len(items)} in this one."]
     )
     if task.measure == "judge":
-        return Part(task.code, items, (), _unjudged(task))
+        return Part(task.code, items, (), _unjudged(task), judged="answers")
     if task.measure == "accuracy":
         labels, note = _labels(task, questions)
         return Part(task.code, items, labels, _noted(score_labels, [*notes, *note, _DROPPED]))

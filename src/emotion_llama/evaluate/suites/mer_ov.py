@@ -24,7 +24,7 @@ def read(folder: Path, choice: Choice) -> list[Part]:
         Item(clip=clip, extra={GROUPS_KEY: groups[clip.clip]} if groups is not None and clip.clip in groups else {})
         for clip in clips
     ]
-    return [Part("mer-ov", tuple(items), (), score_grouped)]
+    return [Part("mer-ov", tuple(items), (), score_grouped, judged="groups")]
 
 
 def _published(system: str, accuracy: float, recall: float, source: str) -> tuple[Published, ...]:
