@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,19 +58,41 @@ def settings_for(suite: Suite, labels: tuple[str, ...], ask: Ask, **changes: Any
 def ask_parts(
     suite: Suite, parts: Sequence[Part], ask: Ask, out: Path, loader: Loader = load_model
 ) -> tuple[Path, int]:
-    """Ask the model about every part; gives the predictions file and the number of failed parts' exit codes.
+    """Ask the model about every part; gives the predictions file, and 1 if any clip failed, else 0.
 
-    Each part is a run of its own below `out/answers`, so a killed evaluation goes on where it stopped. Raises
-    `UsageError` if two parts ask about one clip under the same name with different labels.
+    Each part is a run of its own below `out/answers`, so a killed evaluation goes on where it stopped. Answers of an
+    earlier run about clips that are not asked now stay there and are not scored. Raises `UsageError` if two parts ask
+    different things about one clip, since a predictions file has one answer a clip.
     """
-    code, lines = 0, []
+    _check_names(parts, ask.words or suite.words)
+    code = 0
+    lines: dict[str, str] = {}
     for part in parts:
         folder = out / ANSWERS / file_name(part.name)
         code |= ask_items(suite, part.items, part.labels, ask, folder, loader=loader)
-        lines += (folder / ANALYSES).read_text(encoding="utf-8").splitlines()
+        written = _lines(folder / ANALYSES)
+        lines |= {item.clip.clip: written[item.clip.clip] for item in part.items}
     path = out / PREDICTIONS
-    write_text("".join(f"{line}\n" for line in lines), path)
+    write_text("".join(f"{line}\n" for line in lines.values()), path)
     return path, code
+
+
+def _check_names(parts: Sequence[Part], words: str) -> None:
+    asked: dict[str, tuple[str, tuple[str, ...], Clip]] = {}
+    for part in parts:
+        for item in part.items:
+            clip = blind(item.clip, words)
+            earlier, *same = asked.setdefault(clip.clip, (part.name, part.labels, clip))
+            if same != [part.labels, clip]:
+                raise UsageError(
+                    f"clip {clip.clip!r} is asked in the parts {earlier!r} and {part.name!r}, about another recording "
+                    "or with other labels; evaluate the parts one by one, each with an --out of its own"
+                )
+
+
+def _lines(path: Path) -> dict[str, str]:
+    """Give the written answers by clip, as they stand."""
+    return {json.loads(line)["clip"]: line for line in path.read_text(encoding="utf-8").splitlines()}
 
 
 def ask_items(
@@ -82,7 +105,10 @@ def ask_items(
     loader: Loader = load_model,
     changes: dict[str, Any] | None = None,
 ) -> int:
-    """Ask the model about some items; results lie in `folder/analyses.jsonl`. Gives 1 if any clip failed, else 0."""
+    """Ask the model about some items; results lie in `folder/analyses.jsonl`. Gives 1 if any clip failed, else 0.
+
+    Raises `UsageError` for a clip that occurs twice, or a folder with answers to other settings.
+    """
     words = ask.words or suite.words
     clips = [blind(item.clip, words) for item in items]
     names = [clip.clip for clip in clips]
@@ -96,7 +122,10 @@ def ask_items(
         device=ask.device,
         jobs=ask.jobs,
     )
-    return run_folder(clips, run, loader)
+    try:
+        return run_folder(clips, run, loader)
+    except UsageError as error:  # what `analyze` has a flag for, is done by hand here
+        raise UsageError(error.args[0].replace("--overwrite", f"remove {folder}")) from error
 
 
 def file_name(part: str) -> str:
