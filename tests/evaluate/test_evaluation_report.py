@@ -169,8 +169,8 @@ def test_report_holds_every_number_with_interval_and_n(out: Path) -> None:
     assert "age 60+ 3 too few to score" in words
     assert "theirs WAR (accuracy) 0.700 tuned a paper" in words and "The caution of this suite." in words
     assert "Actor_01" in words and "same sound" in words
-    assert "White noise voice 40 0.600 [0.550, 0.650] 20" in words and "no clip has a picture" in words
-    assert "contradicted AU12 0.200 below 1" in words and "supported 0.440 [0.390, 0.490]" in words
+    assert "White noise 40 0.600 [0.550, 0.650] 20 dB" in words and "no clip has a picture" in words
+    assert f"clip the reason says because c {EVIL} below 1" in words and "supported 0.440 [0.390, 0.490]" in words
     assert "git commit abc123" in words and "cores 2" in words
 
 
@@ -301,6 +301,26 @@ def test_comparison_page_has_tests_and_clips(comparison: Comparison, tmp_path: P
     assert "script" not in page.tags
     assert [path.name for path in written[2:]] == ["ranking-war.svg", "ranking-war.png"]
     assert Comparison.model_validate_json((tmp_path / "compare.json").read_bytes()) == comparison
+
+
+def test_comparison_shows_what_the_systems_believe_of_a_few_clips(comparison: Comparison, tmp_path: Path) -> None:
+    assert "What they believe of single clips" not in read_compared(comparison, tmp_path / "without")
+    believed = {EVIL: {"sad": 0.7, "happy": 0.3}, "B": {"happy": 0.9, "sad": 0.1}}
+    one = {EVIL: {"sad": 1.0}}  # a single system is nothing to compare
+    clips = [
+        clip.model_copy(update={"probabilities": one if number == 0 else believed})
+        for number, clip in enumerate(comparison.clips)
+    ]
+    words = read_compared(comparison.model_copy(update={"clips": tuple(clips)}), tmp_path / "with")
+    shown = words.partition("What they believe of single clips")[2]
+    assert [f"clip{number:02d}" in shown for number in range(6)] == [False, True, True, True, True, False]
+    assert len(list((tmp_path / "with/figures").glob("clip-*.svg"))) == 4
+    assert "Ranking WAR (accuracy)" in words
+
+
+def read_compared(comparison: Comparison, out: Path) -> str:
+    compare_page(comparison, out)
+    return read(out, "compare.html").words
 
 
 def printed(width: int, show: Any, *what: Any) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emotion_llama.analyze.folder import ANALYSES, FolderRun, Loader, load_model, run_folder
 from emotion_llama.analyze.writers import write_text
@@ -17,6 +17,9 @@ from emotion_llama.evaluate.records import Item
 from emotion_llama.evaluate.scored import PREDICTIONS
 from emotion_llama.evaluate.suite import Part, Suite
 from emotion_llama.settings import AnalyzeSettings
+
+if TYPE_CHECKING:
+    from emotion_llama.analyze.analyzer import EmotionLlama
 
 ANSWERS = "answers"
 """Folder below the output folder that holds one resumable run a part."""
@@ -65,6 +68,7 @@ def ask_parts(
     different things about one clip, since a predictions file has one answer a clip.
     """
     _check_names(parts, ask.words or suite.words)
+    loader = _once(loader) if ask.jobs == 1 else loader  # worker processes load a model of their own anyway
     code = 0
     lines: dict[str, str] = {}
     for part in parts:
@@ -86,13 +90,26 @@ def _check_names(parts: Sequence[Part], words: str) -> None:
             if same != [part.labels, clip]:
                 raise UsageError(
                     f"clip {clip.clip!r} is asked in the parts {earlier!r} and {part.name!r}, about another recording "
-                    "or with other labels; evaluate the parts one by one, each with an --out of its own"
+                    "or with other labels; give --data that holds one of the parts, and an --out of its own"
                 )
+
+
+def _once(loader: Loader) -> Loader:
+    """Give a loader that loads at the first call and then gives the same model: all parts ask one."""
+    loaded: list[EmotionLlama] = []
+
+    def load(run: FolderRun, threads: int | None) -> EmotionLlama:
+        if not loaded:
+            loaded.append(loader(run, threads))
+        return loaded[0]
+
+    return load
 
 
 def _lines(path: Path) -> dict[str, str]:
     """Give the written answers by clip, as they stand."""
-    return {json.loads(line)["clip"]: line for line in path.read_text(encoding="utf-8").splitlines()}
+    # not str.splitlines: that would also split at the line separators JSON allows inside a text
+    return {json.loads(line)["clip"]: line for line in path.read_text(encoding="utf-8").split("\n") if line}
 
 
 def ask_items(
@@ -125,7 +142,7 @@ def ask_items(
     try:
         return run_folder(clips, run, loader)
     except UsageError as error:  # what `analyze` has a flag for, is done by hand here
-        raise UsageError(error.args[0].replace("--overwrite", f"remove {folder}")) from error
+        raise UsageError(str(error).replace("--overwrite", f"remove {folder}")) from error
 
 
 def file_name(part: str) -> str:

@@ -13,9 +13,8 @@ from emotion_llama.analyze.folder import check_writable
 from emotion_llama.clip import MODALITIES, TASKS
 from emotion_llama.errors import UsageError
 from emotion_llama.evaluate.asking import Ask, ask_parts
-from emotion_llama.evaluate.predictions import index, match, read_predictions
 from emotion_llama.evaluate.records import Item, Prediction, Problem, Report, Side
-from emotion_llama.evaluate.runner import Answered, Run, read_parts, score_run
+from emotion_llama.evaluate.runner import Answered, Run, match_file, read_parts, score_run
 from emotion_llama.evaluate.scored import PREDICTIONS, SCORED, write_predictions, write_scored
 from emotion_llama.evaluate.suite import Choice, Part, ScoreSettings, Suite
 from emotion_llama.evaluate.suites import find_suite
@@ -72,13 +71,16 @@ def run_command(request: Request) -> int:
         raise UsageError("give --predictions FILE (answers of any system) or --model NAME (to ask a model), not both")
     if request.predictions is None and request.model is None and request.export is None:
         raise UsageError("give --predictions FILE (answers of any system) or --model NAME (to ask a model)")
+    _refuse_idle_options(request)
     parts = read_parts(suite, request.data, choice, request.limit)
+    if choice.labels and all(part.labels != choice.labels for part in parts):
+        raise UsageError(f"suite {suite.name} is scored in labels of its own; leave --labels out")
     if request.predictions is None and request.model is None:
         return _export(request, suite, parts)
     check_writable(request.out)
-    settings = _settings(request, suite, choice)
-    unmeasured: list[Problem] = []
-    parts = _judged(_measured(parts, unmeasured) if request.groups else parts, request)
+    problems: list[Problem] = []
+    settings = _settings(request, suite, choice, problems)
+    parts = _judged(_measured(parts, problems) if request.groups else parts, request)
     path, code = _answers(request, suite, parts)
     run = Run(
         suite=suite,
@@ -92,14 +94,34 @@ def run_command(request: Request) -> int:
         asked=_asked(request),
     )
     report, answered = score_run(run)
-    report = report.model_copy(update={"problems": (*report.problems, *unmeasured)})
+    report = report.model_copy(update={"problems": (*report.problems, *problems)})
     report = _robust(report, request, suite, answered, settings)
     write_scored(answered, request.out / SCORED)
-    if request.model is None:  # a model's own predictions lie there already
+    if path.resolve() != (request.out / PREDICTIONS).resolve():  # the answers as they were given are not written over
         write_predictions([predictions for _, predictions in answered], request.out / PREDICTIONS)
     written = write_report(report, request.out)
     show_report(report, Console(), [path for path in written if path.suffix in (".html", ".json")])
-    return max(code, 1 if request.strict and report.problems else 0)
+    wrong = report.problems or report.leaks.get("findings") or report.leaks.get("speakers")
+    return max(code, 1 if request.strict and wrong else 0)
+
+
+def _refuse_idle_options(request: Request) -> None:
+    """Raise `UsageError` for an option that would do nothing, so that no one takes it to be in the scores."""
+    if request.predictions is not None and request.robustness and request.export is None:
+        raise UsageError(
+            "--robustness asks a model again about damaged recordings; for another system's predictions, export the "
+            "recordings with --export-corrupted DIR, let it answer, and give the same DIR with --predictions"
+        )
+    asking = {"--without": request.without, "--words": request.words, "--task": request.tasks}
+    judging = {"--judge-model": request.judge_model, "--judge-key-env": request.judge_key_env}
+    judging |= {"--judge-anchor": str(request.judge_anchor or "")}
+    for options, wanted, there in (
+        (asking, "--model, the model that is asked", request.model is not None),
+        (judging, "--judge, the endpoint that judges", bool(request.judges)),
+    ):
+        idle = [name for name, value in options.items() if value]
+        if idle and not there:
+            raise UsageError(f"{', '.join(idle)} does nothing without {wanted}; leave it out")
 
 
 def _export(request: Request, suite: Suite, parts: tuple[Part, ...]) -> int:
@@ -114,19 +136,15 @@ def _export(request: Request, suite: Suite, parts: tuple[Part, ...]) -> int:
 
 
 def _robust(report: Report, request: Request, suite: Suite, answered: Answered, settings: ScoreSettings) -> Report:
-    from emotion_llama.evaluate.robust import exported_robustness, model_robustness
-
-    if request.model is not None and request.robustness:
-        found = model_robustness(suite, answered, request.robustness, ask_of(request), request.out, settings)
-    elif request.predictions is not None and request.export is not None:
-        found = exported_robustness([part for part, _ in answered], request.export, settings)
-    elif request.robustness:
-        raise UsageError(
-            "--robustness asks a model again about damaged recordings; for another system's predictions, export the "
-            "recordings with --export-corrupted DIR, let it answer, and give the same DIR with --predictions"
-        )
-    else:
+    exported = request.export if request.predictions is not None else None
+    if exported is None and not (request.model is not None and request.robustness):
         return report
+    from emotion_llama.evaluate.robust import exported_robustness, model_robustness  # loads pictures and sound
+
+    if exported is not None:
+        found = exported_robustness([part for part, _ in answered], exported, settings)
+    else:
+        found = model_robustness(suite, answered, request.robustness, ask_of(request), request.out, settings)
     return report.model_copy(update={"robustness": found.model_dump(mode="json")})
 
 
@@ -135,15 +153,19 @@ def _choice(request: Request, suite: Suite) -> Choice:
         raise UsageError(f"--side: {request.side!r} is not one of {', '.join(suite.sides)}")
     side: Side = request.side  # type: ignore[assignment]  # just checked
     labels = parse_label_set(request.labels) if request.labels else ()
+    if request.labels and not labels:
+        raise UsageError(
+            f"--labels {request.labels}: scores need a closed set; leave it out for the labels that occur in the data"
+        )
     return Choice(side=side, variant=request.variant, labels=labels)
 
 
-def _settings(request: Request, suite: Suite, choice: Choice) -> ScoreSettings:
+def _settings(request: Request, suite: Suite, choice: Choice, problems: list[Problem]) -> ScoreSettings:
     if request.uar_over not in ("present", "configured"):
         raise UsageError(f"--uar-over: expected present or configured, found {request.uar_over!r}")
     if request.draws < 100:
         raise UsageError(f"--draws: an interval needs at least 100 draws, found {request.draws}")
-    validation = _validation(request, suite, choice)
+    validation = _validation(request, suite, choice, problems)
     return ScoreSettings(
         draws=request.draws,
         seed=request.seed,
@@ -152,7 +174,9 @@ def _settings(request: Request, suite: Suite, choice: Choice) -> ScoreSettings:
     )
 
 
-def _validation(request: Request, suite: Suite, choice: Choice) -> tuple[list[Item], list[Prediction | None]] | None:
+def _validation(
+    request: Request, suite: Suite, choice: Choice, problems: list[Problem]
+) -> tuple[list[Item], list[Prediction | None]] | None:
     """Read what temperatures are fitted on. Raises `UsageError` if any of it is scored too."""
     if request.validation_predictions is None:
         if request.validation_data is not None:
@@ -162,14 +186,26 @@ def _validation(request: Request, suite: Suite, choice: Choice) -> tuple[list[It
     same = "validation" if request.validation_data is None or "validation" in suite.sides else choice.side
     side: Side = same if same in suite.sides else choice.side
     if request.validation_data is None and side == choice.side:
-        raise UsageError(f"suite {suite.name} has no validation side; give --validation-data with other clips")
-    parts = read_parts(suite, data, replace(choice, side=side))
+        why = "is what is scored" if "validation" in suite.sides else f"is not in suite {suite.name}"
+        raise UsageError(f"the validation side {why}; give --validation-data with other clips to fit temperatures on")
     scored = read_parts(suite, request.data, choice)
+    labels = scored[0].labels  # the clips that are fitted on need not show every label
+    if not labels or any(part.labels != labels for part in scored):
+        raise UsageError(
+            f"suite {suite.name} is not scored in one set of labels, so there is no temperature to fit; leave "
+            "--validation-predictions out"
+        )
+    read = read_parts(suite, data, replace(choice, side=side, labels=labels))
+    parts = tuple(replace(part, labels=labels) for part in read)
     _keep_apart(parts, scored)
-    answers = index(read_predictions(request.validation_predictions))
-    items = [item for part in parts for item in part.items]
-    found = [p for part in parts for p in match(part.items, answers, part.labels).predictions]
-    return items, found
+    answered, wrong = match_file(request.validation_predictions, parts)
+    # one file may hold the answers about both sides: those about the scored one are no problem here
+    problems += [
+        problem.model_copy(update={"message": f"validation side: {problem.message}"})
+        for problem in wrong
+        if problem.kind != "unknown-clip"
+    ]
+    return [item for part in parts for item in part.items], [p for _, found in answered for p in found]
 
 
 def _keep_apart(validation: tuple[Part, ...], scored: tuple[Part, ...]) -> None:
@@ -179,7 +215,8 @@ def _keep_apart(validation: tuple[Part, ...], scored: tuple[Part, ...]) -> None:
         for item in part.items:
             if item.clip.clip in clips:
                 raise UsageError(
-                    f"clip {item.clip.clip!r} is in the validation and in the scored side; keep them apart"
+                    f"clip {item.clip.clip!r} is in the validation and in the scored side; keep them apart (custom: by "
+                    "a column split in --data, or another file as --validation-data)"
                 )
             if item.clip.speaker in speakers:
                 raise UsageError(
@@ -223,14 +260,16 @@ def ask_of(request: Request) -> Ask:
 
 
 def _asked(request: Request) -> dict[str, object]:
+    limit: dict[str, object] = {"limit": request.limit} if request.limit is not None else {}
     if request.model is None:
-        return {"predictions": str(request.predictions)}
+        return {"predictions": str(request.predictions), **limit}
     return {
         "model": request.model,
         "without": request.without,
         "words": request.words or "as the suite says",
         "label_orders": request.label_orders,
-    } | ({"limit": request.limit} if request.limit is not None else {})
+        **limit,
+    }
 
 
 def _judged(parts: tuple[Part, ...], request: Request) -> tuple[Part, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,6 @@ from emotion_llama.evaluate.comparison import (
     PairedDifference,
 )
 from emotion_llama.evaluate.label_table import Table, tabulate
-from emotion_llama.evaluate.leaks import refuse_choice
 from emotion_llama.evaluate.provenance import git_commit
 from emotion_llama.evaluate.records import Report
 from emotion_llama.evaluate.report_words import lower_is_better
@@ -36,7 +36,8 @@ from emotion_llama.metrics.resample import speaker_codes
 from emotion_llama.metrics.statistic import Statistic
 
 SHOWN_CLIPS = 50
-LABEL_SCORES = ("war", "uar", "weighted_f1", "macro_f1")
+MIN_DRAWS = 100
+LABEL_SCORES = ("war", "uar", "weighted_f1", "macro_f1", "invalid_rate", "ece", "ece_mass", "brier", "nll")
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,17 @@ class EvaluatedRun:
 def run_compare(folders: Sequence[Path], out: Path, *, select: str, draws: int, seed: int) -> int:
     """Compare runs, write `compare.html` and `compare.json`, print the table; gives exit code 0.
 
-    Raises `UsageError` for fewer than two runs, runs over different clips, or a choice on a test side.
+    Raises `UsageError` for fewer than two runs, runs over different clips, too few draws, or a choice on a test side.
     """
     from emotion_llama.evaluate.report import compare_page
     from emotion_llama.evaluate.terminal import show_comparison
 
+    if draws < MIN_DRAWS:
+        raise UsageError(f"--draws: an interval needs at least {MIN_DRAWS} draws, found {draws}")
     runs = read_runs(folders)
     if select:
+        from emotion_llama.evaluate.leaks import refuse_choice  # it also knows pictures, whose library is heavy
+
         for run in runs:
             refuse_choice(run.report.side)
     comparison = compare_runs(runs, select=select, draws=draws, seed=seed)
@@ -72,6 +77,10 @@ def read_runs(folders: Sequence[Path]) -> list[EvaluatedRun]:
     """Read evaluated runs; equal names of systems are told apart by their folders."""
     if len(folders) < 2:
         raise UsageError("compare needs the folders of two or more evaluations")
+    places = [folder.resolve() for folder in folders]
+    twice = next((folder for folder, place in zip(folders, places, strict=True) if places.count(place) > 1), None)
+    if twice is not None:
+        raise UsageError(f"{twice} is given twice; compare the folders of different evaluations")
     reports = [_report(folder) for folder in folders]
     names = [report.system for report in reports]
     runs: list[EvaluatedRun] = []
@@ -153,7 +162,14 @@ def _check_same(runs: Sequence[EvaluatedRun], keys: Sequence[tuple[str, str]]) -
             if (one.emotion, one.labels, one.valence) != (other.emotion, other.labels, other.valence):
                 raise UsageError(f"clip {key[1]!r} has another truth in {run.folder} than in {first.folder}")
         if _labels(run.report) != _labels(first.report):
-            raise UsageError(f"{run.folder} and {first.folder} were scored in different label sets")
+            raise UsageError(
+                f"{run.folder} and {first.folder} were scored in different label sets; evaluate both with one --labels"
+            )
+        if _uar_over(run.report) != _uar_over(first.report):
+            raise UsageError(
+                f"{run.folder} averages UAR over {_uar_over(run.report)} classes, {first.folder} over "
+                f"{_uar_over(first.report)} ones; evaluate both with one --uar-over"
+            )
     if not keys:
         raise UsageError(f"the runs {', '.join(str(run.folder) for run in runs)} have no clip in common")
 
@@ -169,6 +185,11 @@ def _labels(report: Report) -> dict[str, list[str]]:
     return {name: list(settings["labels"]) for name, settings in whole.items() if "labels" in settings}
 
 
+def _uar_over(report: Report) -> Literal["present", "configured"]:
+    every = [report.settings, *(part.settings for part in report.parts.values())]
+    return "configured" if any(settings.get("uar_over") == "configured" for settings in every) else "present"
+
+
 def _pair(
     a: EvaluatedRun, b: EvaluatedRun, keys: Sequence[tuple[str, str]], part: str, draws: int, seed: int
 ) -> list[PairedDifference]:
@@ -176,7 +197,8 @@ def _pair(
     rows_a, rows_b = [a.rows[key] for key in keys], [b.rows[key] for key in keys]
     speakers = speaker_codes([row.speaker for row in rows_a])
     if labels is not None and all(row.emotion is not None for row in rows_a):
-        statistics_a, statistics_b, tested = _label_statistics(rows_a, rows_b, labels)
+        statistics_a, statistics_b = _label_statistics(rows_a, rows_b, labels, _uar_over(a.report))
+        tested: tuple[str, ...] = LABEL_SCORES
     elif all(row.labels for row in rows_a):
         statistics_a, statistics_b, tested = [_sets(rows_a)], [_sets(rows_b)], ()
     else:
@@ -201,15 +223,18 @@ def _pair(
 
 
 def _label_statistics(
-    rows_a: Sequence[ScoredClip], rows_b: Sequence[ScoredClip], labels: Sequence[str]
-) -> tuple[list[Statistic], list[Statistic], tuple[str, ...]]:
+    rows_a: Sequence[ScoredClip],
+    rows_b: Sequence[ScoredClip],
+    labels: Sequence[str],
+    over: Literal["present", "configured"],
+) -> tuple[list[Statistic], list[Statistic]]:
     """Class scores first; calibration of the clips too, where both systems gave probabilities for all of them."""
     tables = [_table(rows, labels) for rows in (rows_a, rows_b)]
-    found = [[class_statistic(t.truth, t.predicted, len(labels), over="present")] for t in tables]
+    found = [[class_statistic(t.truth, t.predicted, len(labels), over=over)] for t in tables]
     if all(len(t.stated) == len(t.truth) for t in tables):
         for one, table in zip(found, tables, strict=True):
             one.append(confidence_statistic(table.probabilities, table.truth))
-    return found[0], found[1], (*LABEL_SCORES, "invalid_rate", "ece", "ece_mass", "brier", "nll")
+    return found[0], found[1]
 
 
 def _table(rows: Sequence[ScoredClip], labels: Sequence[str]) -> Table:
@@ -230,13 +255,14 @@ def _mcnemar(a: EvaluatedRun, b: EvaluatedRun, keys: Sequence[tuple[str, str]]) 
 
 def _right(run: EvaluatedRun, keys: Sequence[tuple[str, str]]) -> NDArray[np.bool_]:
     labels = _labels(run.report)
-    found = []
-    for key in keys:
-        row = run.rows[key]
-        words = labels.get(key[0]) or labels.get("") or [row.emotion or ""]
-        table = _table([row], words)
-        found.append(bool(table.truth[0] == table.predicted[0]))
-    return np.array(found, np.bool_)
+    right = np.zeros(len(keys), np.bool_)
+    for part in dict.fromkeys(part for part, _ in keys):
+        places = [place for place, key in enumerate(keys) if key[0] == part]
+        rows = [run.rows[keys[place]] for place in places]
+        words = labels.get(part) or labels.get("") or sorted({row.emotion or "" for row in rows})
+        table = _table(rows, words)
+        right[places] = table.truth == table.predicted
+    return right
 
 
 def _answer(row: ScoredClip) -> str | None:

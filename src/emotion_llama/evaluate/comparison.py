@@ -47,11 +47,15 @@ class Disagreement(Record):
 
 
 class DifferingClip(Record):
-    """A clip that the systems answer differently; an answer `None` = no valid label."""
+    """A clip that the systems answer differently; an answer `None` = no valid label.
+
+    `probabilities`: system → label → probability, of the systems that gave them.
+    """
 
     clip: str
     truth: str | None
     answers: dict[str, str | None]
+    probabilities: dict[str, dict[str, float]] = {}
 
 
 class Comparison(Record):

@@ -8,13 +8,15 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from emotion_llama.datasets.emer import read_answers
-from emotion_llama.errors import ManifestError, UsageError
-from emotion_llama.evaluate.anchoring import PUBLISHED, Anchor, fit_anchor
+from emotion_llama.errors import EndpointError, ManifestError, UsageError
+from emotion_llama.evaluate.anchoring import PUBLISHED, Anchor, Anchored, Aspect, fit_anchor
 from emotion_llama.evaluate.judge import Judge, group_items, judge_from
 from emotion_llama.evaluate.judge_agreement import JudgePanel, judge_panel
-from emotion_llama.evaluate.judge_overlap import judge_overlap, score_answers
+from emotion_llama.evaluate.judge_overlap import CLUE, LABEL, judge_overlap, score_answers
+from emotion_llama.evaluate.judge_prompts import PROMPT_VERSION
 from emotion_llama.evaluate.predictions import Answers, index, match
 from emotion_llama.evaluate.records import Item, Prediction, Scored
+from emotion_llama.evaluate.score_label_sets import GROUPS_KEY
 from emotion_llama.evaluate.score_overlap import with_judge
 from emotion_llama.evaluate.suite import Part, Scorer, ScoreSettings
 
@@ -25,7 +27,7 @@ CACHE = "judge"
 def make_judges(urls: Sequence[str], models: str, key_env: str, out: Path) -> list[Judge]:
     """Make the judges of the command line: one URL and several models, several URLs and one model, or as many of both.
 
-    Raises `UsageError` for numbers that do not fit together.
+    Raises `UsageError` for numbers that do not fit together, or one model twice: its stored answers are the same.
     """
     names = [name.strip() for name in models.split(",") if name.strip()] or [""]
     if len(urls) == 1:
@@ -34,14 +36,22 @@ def make_judges(urls: Sequence[str], models: str, key_env: str, out: Path) -> li
         names = names * len(urls)
     if len(urls) != len(names):
         raise UsageError(f"--judge names {len(urls)} endpoints, --judge-model {len(names)} models; give one for each")
-    return [judge_from(url, name, key_env, out / CACHE) for url, name in zip(urls, names, strict=True)]
+    judges = [judge_from(url, name, key_env, out / CACHE) for url, name in zip(urls, names, strict=True)]
+    asked = [judge.name for judge in judges]
+    if len(set(asked)) < len(asked):
+        raise UsageError(f"--judge names one model twice ({', '.join(asked)}); several judges are different models")
+    return judges
 
 
 def judged_part(part: Part, judges: Sequence[Judge], anchor: Path | None = None) -> Part:
     """Give the part with a scorer that asks the judges, as `part.judged` says; a part that no judge can help stays.
 
-    `anchor`: folder of the published systems' answers (`<system>.csv`), on which the judge is anchored.
+    `anchor`: folder of the published systems' answers (`<system>.csv`), on which the judge is anchored. Raises
+    `UsageError` for an anchor or several judges where the part has no use for them.
     """
+    if part.judged in ("answers", "groups") and (anchor is not None or len(judges) > 1):
+        idle = "--judge-anchor" if anchor is not None else "a second judge"
+        raise UsageError(f"part {part.name}: {idle} is for overlaps of reasons (suite emer); leave it out")
     if part.judged == "overlap":
         return replace(part, score=_overlap(part.score, judges, anchor))
     if part.judged == "answers":
@@ -58,9 +68,17 @@ def _overlap(proxy: Scorer, judges: Sequence[Judge], anchor: Path | None) -> Sco
         panel = _panel(judges, items, predictions, settings)
         found = with_judge(proxy(items, predictions, labels, settings), panel.metrics, panel.note, panel.problems)
         facts: dict[str, object] = {"judge_agreement": [pair.model_dump(mode="json") for pair in panel.pairs]}
+        notes = found.notes
         if anchor is not None:
-            facts["anchored"] = _anchored(panel, judges, items, settings, anchor)
-        return found.model_copy(update={"settings": {**found.settings, **facts}})
+            fitted = _anchor(judges, items, settings, anchor)
+            values = _anchored(panel, fitted)
+            facts["anchored"] = {name: value.model_dump(mode="json") for name, value in values.items()}
+            facts["anchored_on"] = list(fitted.systems)
+            notes = (*map(_anchor_note, values, values.values()), *notes)
+        # the scores of each judge and the proxies are in the tables, beside these
+        shown = (CLUE, LABEL, *(name for name in found.headline if name not in panel.metrics))
+        settled = {**found.settings, **facts}
+        return found.model_copy(update={"settings": settled, "headline": shown, "notes": notes})
 
     return score
 
@@ -71,17 +89,16 @@ def _panel(
     return judge_panel([judge_overlap(judge, items, predictions, settings) for judge in judges], settings)
 
 
-def _anchored(
-    panel: JudgePanel, judges: Sequence[Judge], items: Sequence[Item], settings: ScoreSettings, folder: Path
-) -> dict[str, object]:
+def _anchored(panel: JudgePanel, anchor: Anchor) -> dict[str, Anchored]:
     """Carry the judges' means over to the published scale, by their scores of the published systems' answers."""
-    anchor = _anchor(judges, items, settings, folder)
-    found: dict[str, object] = {"systems": list(anchor.systems)}
-    for aspect, name in (("clue", "clue_overlap"), ("label", "label_overlap")):
-        mean = panel.metrics[name].value
-        if mean is not None:
-            found[name] = anchor.value("clue" if aspect == "clue" else "label", mean).model_dump(mode="json")
-    return found
+    aspects: dict[str, Aspect] = {CLUE: "clue", LABEL: "label"}
+    means = {name: panel.metrics[name].value for name in aspects}
+    return {name: anchor.value(aspects[name], mean) for name, mean in means.items() if mean is not None}
+
+
+def _anchor_note(name: str, value: Anchored) -> str:
+    span = f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
+    return f"{name} on the published scale: {span}; {'; '.join(value.cautions)}."
 
 
 def _anchor(judges: Sequence[Judge], items: Sequence[Item], settings: ScoreSettings, folder: Path) -> Anchor:
@@ -92,8 +109,13 @@ def _anchor(judges: Sequence[Judge], items: Sequence[Item], settings: ScoreSetti
     for path in files:
         system = _system(path)
         texts = tuple(Prediction(clip=clip, reasoning=text or None) for clip, text in read_answers(path).items())
-        panel = _panel(judges, items, match(items, index(Answers(texts)), ()).predictions, settings)
-        clue, label = panel.metrics["clue_overlap"].value, panel.metrics["label_overlap"].value
+        matched = match(items, index(Answers(texts)), ()).predictions
+        if not any(matched):
+            raise ManifestError(
+                f"{path}: none of its clips is one that was asked; take the answers about the same clips"
+            )
+        panel = _panel(judges, items, matched, settings)
+        clue, label = panel.metrics[CLUE].value, panel.metrics[LABEL].value
         if clue is None or label is None:
             raise ManifestError(f"{path}: the judge could rate none of its answers; leave it out of the anchor")
         means[system] = (clue, label)
@@ -114,8 +136,16 @@ def _grouping(scorer: Scorer, judge: Judge) -> Scorer:
         items: Sequence[Item], predictions: Sequence[Prediction | None], labels: Sequence[str], settings: ScoreSettings
     ) -> Scored:
         grouped, problems = group_items(judge, items, predictions)
+        if problems and not any(GROUPS_KEY in item.extra for item in grouped):
+            raise EndpointError(f"judge {judge.name}: no clip's words could be grouped; {problems[0].message}")
         found = scorer(grouped, predictions, labels, settings)
-        note = f"Synonyms were grouped by {judge.name}, not by the retired model of the published figures."
-        return found.model_copy(update={"notes": (note, *found.notes), "problems": (*found.problems, *problems)})
+        note = (
+            f"Synonyms were grouped by {judge.name} (prompts {PROMPT_VERSION}) where no groups are stored, not by the "
+            "retired model of the published figures."
+        )
+        settled = {**found.settings, "judge": judge.name, "prompt_version": PROMPT_VERSION}
+        return found.model_copy(
+            update={"notes": (note, *found.notes), "problems": (*found.problems, *problems), "settings": settled}
+        )
 
     return score

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ def _embedded(statistic: Statistic, places: NDArray[np.int64], n: int) -> Statis
     cells[places] = statistic.cells
     columns = np.zeros((n, statistic.columns.shape[1]), np.float32)
     columns[places] = statistic.columns
-    return Statistic(cells, statistic.n_cells, columns, statistic.finish)
+    return replace(statistic, cells=cells, columns=columns)
 
 
 def _embedded_rank(statistic: RankStatistic, places: NDArray[np.int64], n: int) -> RankStatistic:

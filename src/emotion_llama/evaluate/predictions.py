@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import math
+import sys
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -28,6 +30,9 @@ SUM_TOLERANCE = 0.02
 
 _TEXT_COLUMNS = ("emotion", "reasoning")
 _NUMBER_COLUMNS = ("valence", "confidence", "order_sensitivity", "duration_s")
+_ANSWER_COLUMNS = ("emotion", "probabilities", "labels", "reasoning", "valence", "error")
+_NEEDED = {"clip", "emotion", "error"}
+"""A line is not read without these; what else of it cannot be read is left out and named."""
 
 
 @dataclass(frozen=True)
@@ -55,23 +60,42 @@ def read_predictions(path: Path) -> Answers:
     problems: list[Problem] = []
     rows = _csv_rows(path) if path.suffix.lower() == ".csv" else _json_rows(path, problems)
     found = []
+    columns: dict[str, None] = {}
     for line, row in rows:
+        columns |= dict.fromkeys(row)
         try:
-            found.append(_prediction(row, line))
-        except (ValueError, ValidationError) as error:
-            problems.append(_unreadable(path, line, row.get("clip"), error))
+            prediction, left_out = _prediction(row, line)
+        except ValueError as error:
+            problems.append(_unreadable(path, line, row.get("clip"), f"prediction not read: {_what(error)}"))
+        else:
+            found.append(prediction)
+            problems += [_unreadable(path, line, prediction.clip, what) for what in left_out]
     if not found:
         named = f"; {problems[0].message}" if problems else ""
         raise ManifestError(f"{path}: expected predictions, one a line with clip and emotion, found none{named}")
+    if not columns.keys() & _ANSWER_COLUMNS:
+        raise ManifestError(
+            f"{path}: expected an answer beside the clip: emotion, probabilities (.csv: p_<label>), labels, reasoning "
+            f"or valence; found {', '.join(columns)}"
+        )
     return Answers(tuple(found), tuple(problems))
 
 
-def _unreadable(path: Path, line: int, clip: object, error: Exception) -> Problem:
-    detail = error.errors()[0] if isinstance(error, ValidationError) else None
-    what = f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" if detail else str(error)
-    name = clip if isinstance(clip, str) else None
-    of = f" of {name!r}" if name else ""
-    return Problem(kind="unreadable", message=f"{path}:{line}: prediction{of} not read: {what}", clip=name, line=line)
+def _unreadable(path: Path, line: int, clip: object, what: str) -> Problem:
+    name = clip if isinstance(clip, str) and clip else None
+    of = f"{name!r}: " if name else ""
+    kind: Literal["bad-probabilities", "unreadable"] = (
+        "bad-probabilities" if what.startswith("probabilities") else "unreadable"
+    )
+    return Problem(kind=kind, message=f"{path}:{line}: {of}{what}", clip=name, line=line)
+
+
+def _what(error: ValueError) -> str:
+    """The first thing that is wrong, with its column and what was found there."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    detail = error.errors()[0]
+    return f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}, found {str(detail['input'])[:80]!r}"
 
 
 def _json_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -98,14 +122,19 @@ def _json_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[
 def _json_object(text: str) -> dict[str, Any] | None:
     try:
         row = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for line, cells in read_csv_rows(path):
-        row: dict[str, Any] = {"clip": cells.get("clip", "")}
+        if "clip" not in cells:
+            raise ManifestError(
+                f"{path}: expected the columns clip and emotion with commas between, found {', '.join(cells)}"
+            )
+        row: dict[str, Any] = {name: cell for name, cell in cells.items() if name not in Prediction.model_fields}
+        row["clip"] = cells["clip"]
         row |= {name: cells[name] or None for name in _TEXT_COLUMNS if name in cells}
         row |= {name: cells[name] or None for name in _NUMBER_COLUMNS if name in cells}
         if cells.get("labels"):
@@ -122,19 +151,35 @@ def _is_probability(column: str) -> bool:
     return column.startswith(PROBABILITY_PREFIX) and len(column) > len(PROBABILITY_PREFIX)
 
 
-def _prediction(row: dict[str, Any], line: int) -> Prediction:
+def _prediction(row: dict[str, Any], line: int) -> tuple[Prediction, list[str]]:
+    """Read a row; gives also what is wrong with columns that were left out. Raises `ValueError` without an answer."""
     clip = row.get("clip")
     if not isinstance(clip, str) or not clip:
         raise ValueError(f"expected a clip, found {clip!r}")
     if isinstance(row.get("error"), dict):  # the line `analyze` writes for a clip it could not analyse
         row = {"clip": clip, "error": f"{row['error'].get('type')}: {row['error'].get('message')}"}
-    if "emotion" not in row and isinstance(row.get("probabilities"), dict) and row["probabilities"]:
-        row = {**row, "emotion": _likeliest(row["probabilities"])}
-    return Prediction.model_validate({**row, "line": line})
+    row = {**row, "line": line}
+    if isinstance(row.get("probabilities"), dict):  # the same few words in every line are kept once: a fifth of it all
+        row["probabilities"] = {sys.intern(word): p for word, p in row["probabilities"].items()}
+    left_out: list[str] = []
+    try:
+        prediction = Prediction.model_validate(row)
+    except ValidationError as error:
+        wrong = {str(detail["loc"][0]) for detail in error.errors()}
+        if wrong & _NEEDED:
+            raise
+        left_out.append(f"{_what(error)}; left out: {', '.join(sorted(wrong))}")
+        prediction = Prediction.model_validate({name: value for name, value in row.items() if name not in wrong})
+    endless = [name for name in _NUMBER_COLUMNS if not math.isfinite(getattr(prediction, name) or 0.0)]
+    left_out += [f"{name}: expected a finite number, found {row[name]}; left out: {name}" for name in endless]
+    changes: dict[str, Any] = dict.fromkeys(endless)
+    if "emotion" not in row and prediction.probabilities:
+        changes["emotion"] = _likeliest(prediction.probabilities)
+    return prediction.model_copy(update=changes) if changes else prediction, left_out
 
 
-def _likeliest(probabilities: Mapping[str, Any]) -> str | None:
-    numbers = {label: float(p) for label, p in probabilities.items() if p not in (None, "")}
+def _likeliest(probabilities: Mapping[str, float]) -> str | None:
+    numbers = {label: p for label, p in probabilities.items() if math.isfinite(p)}
     return max(numbers, key=lambda label: numbers[label]) if numbers else None
 
 
@@ -147,11 +192,15 @@ class Index:
     problems: tuple[Problem, ...]
 
 
-def index(answers: Answers) -> Index:
-    """Index predictions: of several for one clip the first counts, and an answer replaces a failure."""
+def index(answers: Answers, items: Iterable[Item] = ()) -> Index:
+    """Index predictions: of several for one clip the first counts, and an answer replaces a failure.
+
+    `items` are all that are asked, of all parts: a file name that two of them share, and a prediction for one of them,
+    then stand for no other clip.
+    """
     problems: list[Problem] = []
     by_clip = _by_clip(answers.predictions, problems)
-    return Index(by_clip, _unique_names(by_clip), tuple(problems))
+    return Index(by_clip, _by_name(by_clip, {_same(item.clip.clip) for item in items}), tuple(problems))
 
 
 def match(items: Sequence[Item], answers: Index, labels: Sequence[str]) -> Matched:
@@ -164,7 +213,7 @@ def match(items: Sequence[Item], answers: Index, labels: Sequence[str]) -> Match
     names = Counter(_file_name(item.clip.clip) for item in items)
     for item in items:
         name = _file_name(item.clip.clip)
-        prediction = answers.by_clip.get(item.clip.clip)
+        prediction = answers.by_clip.get(_same(item.clip.clip))
         if prediction is None and names[name] == 1 and name in answers.by_name:
             prediction = answers.by_name[name]
             found.problems.append(
@@ -181,8 +230,13 @@ def match(items: Sequence[Item], answers: Index, labels: Sequence[str]) -> Match
 
 def unknown_clips(items: Iterable[Item], answers: Answers) -> list[Problem]:
     """Name predictions for clips that were not asked; they are not scored."""
-    asked = {item.clip.clip for item in items}
-    names = {_file_name(clip) for clip in asked}
+    asked = {_same(item.clip.clip) for item in items}
+    strangers = [p for p in answers.predictions if _same(p.clip) not in asked]
+    if not strangers:
+        return []
+    by_clip = _by_clip(answers.predictions, [])
+    waiting = {_file_name(clip) for clip in asked if clip not in by_clip}
+    used = {p.clip for name, p in _by_name(by_clip, asked).items() if name in waiting}
     return [
         Problem(
             kind="unknown-clip",
@@ -190,8 +244,8 @@ def unknown_clips(items: Iterable[Item], answers: Answers) -> list[Problem]:
             clip=p.clip,
             line=p.line,
         )
-        for p in answers.predictions
-        if p.clip not in asked and _file_name(p.clip) not in names
+        for p in strangers
+        if p.clip not in used
     ]
 
 
@@ -199,9 +253,9 @@ def _by_clip(predictions: Iterable[Prediction], problems: list[Problem]) -> dict
     """Index predictions; of several for one clip the first counts, except that an answer replaces a failure."""
     found: dict[str, Prediction] = {}
     for prediction in predictions:
-        earlier = found.get(prediction.clip)
+        earlier = found.get(_same(prediction.clip))
         if earlier is None or (earlier.error is not None and prediction.error is None):
-            found[prediction.clip] = prediction
+            found[_same(prediction.clip)] = prediction
         if earlier is not None and earlier.error is None:
             problems.append(
                 Problem(
@@ -215,16 +269,24 @@ def _by_clip(predictions: Iterable[Prediction], problems: list[Problem]) -> dict
     return found
 
 
+def _same(clip: str) -> str:
+    """One spelling of a name: some file systems split "ü" into two signs, others do not."""
+    return clip if clip.isascii() else unicodedata.normalize("NFC", clip)
+
+
 def _file_name(clip: str) -> str:
     """The last part of a path without its ending: "a/b.mp4" and "b" name one clip."""
-    last = clip.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    last = _same(clip).replace("\\", "/").rstrip("/").rpartition("/")[2]
     stem, dot, suffix = last.rpartition(".")
     return stem if dot and stem and 1 <= len(suffix) <= 5 and suffix.isalnum() else last
 
 
-def _unique_names(by_clip: Mapping[str, Prediction]) -> dict[str, Prediction]:
-    counts = Counter(_file_name(clip) for clip in by_clip)
-    return {_file_name(clip): p for clip, p in by_clip.items() if counts[_file_name(clip)] == 1}
+def _by_name(by_clip: Mapping[str, Prediction], asked: Set[str]) -> dict[str, Prediction]:
+    """Predictions for clips that are not asked, by file names that are unique among predictions and asked clips."""
+    said = Counter(map(_file_name, by_clip))
+    wanted = Counter(map(_file_name, asked))
+    named = {_file_name(clip): p for clip, p in by_clip.items() if clip not in asked}
+    return {name: p for name, p in named.items() if said[name] == 1 and wanted[name] <= 1}
 
 
 def _checked(

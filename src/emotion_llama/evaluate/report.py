@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 SHOWN_PROBLEMS = 10
 SHOWN_CLIPS = 50
+DRAWN_CLIPS = 4
 _GROUPS = {"recognition": "Recognition", "behaviour": "Behaviour"}  # calibration has a section of its own
 _FILTERS = ("metric_name", "lower_is_better", "three", "interval", "with_interval", "p_value")
 
@@ -100,6 +101,7 @@ def write_report(report: Report, out: Path) -> list[Path]:
 def compare_page(comparison: Comparison, out: Path) -> list[Path]:
     """Write `compare.html`, `compare.json` and ranking bars of the headline scores into `out`; gives their paths.
 
+    Of a few clips that the systems answer differently also what each believes, where at least two gave probabilities.
     Raises `OutputError` as `write_report` does.
     """
     text = _json(comparison, out / "compare.json")
@@ -109,6 +111,9 @@ def compare_page(comparison: Comparison, out: Path) -> list[Path]:
         ours = {s.name: s.metrics[key] for s in comparison.systems if key in s.metrics}
         if any(metric.value is not None for metric in ours.values()):
             drawn[f"ranking-{key}"] = figures.ranking_bars(ours, comparable(comparison.published, key, ours.values()))
+    believed = [clip for clip in comparison.clips if len(clip.probabilities) > 1][:DRAWN_CLIPS]
+    for number, clip in enumerate(believed, start=1):
+        drawn[f"clip-{number:02d}"] = figures.probability_bars(clip.probabilities, clip.truth)
     pictures, written = save_all(drawn, out / "figures")
     page = _environment().get_template("compare.html.j2")
     html = page.render(
@@ -118,6 +123,7 @@ def compare_page(comparison: Comparison, out: Path) -> list[Path]:
         kinds=_kinds(comparison.problems),
         pictures=pictures,
         clips=comparison.clips[:SHOWN_CLIPS],
+        believed={f"clip-{number:02d}": clip.clip for number, clip in enumerate(believed, start=1)},
         n_differing=max(comparison.n_differing, len(comparison.clips)),
         settings=facts(comparison.settings),
         provenance=facts(comparison.provenance),

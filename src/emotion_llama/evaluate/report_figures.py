@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from emotion_llama.analyze.writers import write_text
 from emotion_llama.errors import OutputError
 from emotion_llama.evaluate import figures
+from emotion_llama.evaluate.judge_overlap import CLUE, LABEL
 from emotion_llama.evaluate.records import Published, Report, Scored
 from emotion_llama.evaluate.report_words import metric_name
 from emotion_llama.evaluate.robustness_curve import ConditionScore, RobustnessReport
@@ -59,7 +60,12 @@ def published_of(published: Sequence[Published], part: str) -> list[Published]:
 
 
 def comparable(published: Sequence[Published], key: str, ours: Iterable[Metric]) -> list[Published]:
-    """Printed figures of one score that can stand on the axis of ours: percentages cannot stand beside shares."""
+    """Printed figures of one score that can stand on the axis of ours.
+
+    Percentages cannot stand beside shares, and another judge's opinions not beside ours.
+    """
+    if key in (CLUE, LABEL):
+        return []
     shares = all(abs(metric.value or 0.0) <= 1 for metric in ours)
     return [row for row in published if row.metric == key and (abs(row.value) <= 1) == shares]
 

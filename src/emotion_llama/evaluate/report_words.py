@@ -36,11 +36,20 @@ METRIC_NAMES: MappingProxyType[str, str] = MappingProxyType(
         "brier": "Brier score",
         "nll": "Negative log-likelihood",
         "auroc": "AUROC of right against wrong",
+        "mean_confidence": "Mean confidence",
+        "accuracy_top": "Accuracy of the likeliest label",
+        "e_aurc": "Area under risk–coverage above the best possible",
         "aurc": "Area under risk–coverage",
         "invalid_rate": "Invalid answers",
         "missing_rate": "Missing answers",
         "refusal_rate": "Refusals",
         "order_sensitivity": "Label-order sensitivity",
+        "clue_overlap": "Clue overlap by a judge (1–10)",
+        "label_overlap": "Label overlap by a judge (1–10)",
+        "clue_alpha": "Agreement of judges on clues (alpha)",
+        "label_alpha": "Agreement of judges on labels (alpha)",
+        "judge_score": "Free answers by a judge (0–1)",
+        "judge_invalid_rate": "Clips a judge could not rate",
         "clue_overlap_proxy": "Clue overlap (a proxy)",
         "label_overlap_proxy": "Label overlap (a proxy)",
     }
@@ -68,7 +77,13 @@ _ERRORS = {"ece", "brier", "nll", "aurc", "mse", "sensitivity"}
 
 
 def metric_name(key: str) -> str:
-    """A score in words; `scaled_ece` is the ECE after temperature, `FESD: war` the WAR of the part FESD."""
+    """A score in words; `scaled_ece` is the ECE after temperature, `FESD: war` the WAR of the part FESD.
+
+    What stands in brackets stays: "clue_overlap (tiny)" is that of the judge tiny.
+    """
+    key, of = _of_whom(key)
+    if of:
+        return f"{metric_name(key)} ({of})"
     part, colon, name = key.rpartition(": ")
     if colon:
         return f"{part}: {metric_name(name)}"
@@ -80,15 +95,23 @@ def metric_name(key: str) -> str:
 
 def lower_is_better(key: str) -> bool:
     """Whether less is better: of errors, of sensitivities, and of every rate but the hit rate."""
+    key, _ = _of_whom(key)
     return bool(_ERRORS & set(key.split("_"))) or (key.endswith("_rate") and not key.endswith("hit_rate"))
 
 
 def metric_group(key: str) -> str:
     """The table a score stands in: "recognition", "calibration" or "behaviour"."""
+    key, _ = _of_whom(key)
     if _CALIBRATION & set(key.split("_")) or key == "accuracy_top":
         return "calibration"
     rate = key.endswith("_rate") and not key.endswith("hit_rate")
     return "behaviour" if rate or "sensitivity" in key or "coverage" in key else "recognition"
+
+
+def _of_whom(key: str) -> tuple[str, str]:
+    """Split "clue_overlap (tiny)" into the score and whose it is; "" for all of them."""
+    name, bracket, rest = key.partition(" (")
+    return (name, rest[:-1]) if bracket and rest.endswith(")") else (key, "")
 
 
 def three(value: float | None) -> str:
@@ -158,7 +181,7 @@ def cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}" if value == int(value) or abs(value) < 0.001 else three(value)
-    return "–" if value is None else str(value)
+    return "–" if value is None or value == "" else str(value)
 
 
 def is_metric(value: Any) -> TypeGuard[Mapping[str, Any]]:

@@ -13,7 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from emotion_llama.clip import MODALITIES, Analysis
 from emotion_llama.errors import AssetError, EmotionLlamaError, UsageError
 from emotion_llama.evaluate.asking import Ask, blind, settings_for
-from emotion_llama.evaluate.conditions import parse_conditions
+from emotion_llama.evaluate.conditions import Condition, parse_conditions
+from emotion_llama.evaluate.corrupt.picture import FindFace
 from emotion_llama.evaluate.levels import face_finder
 from emotion_llama.evaluate.predictions import Answers, index, match
 from emotion_llama.evaluate.records import Item, Prediction, Scored
@@ -31,21 +32,24 @@ CALIBRATION_DRAWS = 200
 
 @dataclass(frozen=True)
 class ModelAnswers:
-    """Asks one loaded model about damaged items; what it cannot analyse has no answer."""
+    """Asks one loaded model about damaged items what the suite asks; what it cannot analyse has no answer.
+
+    Further tasks of `ask` are left out: they cost time and change no score of a curve.
+    """
 
     model: EmotionLlama
     suite: Suite
     ask: Ask
 
     def __call__(self, items: Sequence[Item], changes: Mapping[str, Any]) -> list[Prediction | None]:
-        """Give one prediction an item, in their order. Raises `UsageError` when no input would be left."""
+        """Give one prediction an item, in their order."""
         changed = dict(changes)
         labels = tuple(changed.pop("labels"))
         words = changed.pop("words", None) or self.ask.words or self.suite.words
-        without = tuple(name for name in MODALITIES if name in {*self.ask.without, *changed.pop("without", ())})
-        if len(without) == len(MODALITIES):
-            raise UsageError("robustness condition missing: with --without nothing is left to ask about; drop one")
-        settings = settings_for(self.suite, labels, replace(self.ask, words=words, without=without), **changed)
+        left_out = {*self.ask.without, *changed.pop("without", ())}
+        without = tuple(name for name in MODALITIES if name in left_out)
+        ask = replace(self.ask, words=words, without=without, tasks=self.suite.tasks)
+        settings = settings_for(self.suite, labels, ask, **changed)
         found = []
         for item in items:
             try:
@@ -67,14 +71,19 @@ def model_robustness(
     out: Path,
     settings: ScoreSettings,
 ) -> RobustnessReport:
-    """Damage the recordings of every part, ask the model again, and score the curves. Answers are kept and resumed."""
+    """Damage the recordings of every part, ask the model again, and score the curves. Answers are kept and resumed.
+
+    Raises `UsageError` for unknown conditions, or `missing` where inputs are left out anyway.
+    """
+    chosen = parse_conditions(conditions)
+    if ask.without and any(one.name == "missing" for one in chosen):
+        names = ",".join(one.name for one in chosen if one.name != "missing")
+        raise UsageError(f"robustness: missing leaves inputs out in turn, --without always; drop one of them ({names})")
     from emotion_llama.analyze.analyzer import load
     from emotion_llama.model.checkpoint import adapter_sha256
 
     # features of damaged recordings are of no use to anyone later
     model = load(ask.model, device=ask.device, keep_features=False)
-    chosen = parse_conditions(conditions)
-    finder = face_finder() if any(one.name.startswith("occlusion") for one in chosen) else None
     with _bar() as progress:
         bars: dict[str, TaskID] = {}
 
@@ -86,10 +95,10 @@ def model_robustness(
 
         options = RobustnessOptions(
             settings=settings,
-            system=f"{adapter_sha256(model.preset.folder)} {ask}",
+            system=f"{adapter_sha256(model.preset.folder)} {replace(ask, jobs=1, tasks=None)}",
             seed=settings.seed,
             clean={part.name: predictions for part, predictions in answered},
-            find_face=finder,
+            find_face=_finder(chosen),
             progress=advance,
         )
         parts = [part for part, _ in answered]
@@ -108,7 +117,12 @@ def export(suite: Suite, parts: Sequence[Part], conditions: str, folder: Path, s
     chosen = parse_conditions(conditions or "all")
     words = "given" if suite.words == "given" else "none"
     recordings = [one for one in chosen if one.damages != "asking"]
-    return export_corrupted(parts, recordings, folder, words=words, seed=seed, find_face=face_finder())
+    return export_corrupted(parts, recordings, folder, words=words, seed=seed, find_face=_finder(recordings))
+
+
+def _finder(conditions: Sequence[Condition]) -> FindFace | None:
+    """Load the face detector only for conditions that need one."""
+    return face_finder() if any(one.name.startswith("occlusion") for one in conditions) else None
 
 
 def scorer(settings: ScoreSettings) -> ScorePart:

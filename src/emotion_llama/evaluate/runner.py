@@ -11,7 +11,7 @@ import numpy as np
 
 from emotion_llama.errors import UsageError
 from emotion_llama.evaluate.faithfulness import faithfulness
-from emotion_llama.evaluate.predictions import Index, index, match, read_predictions, unknown_clips
+from emotion_llama.evaluate.predictions import Answers, index, match, read_predictions, unknown_clips
 from emotion_llama.evaluate.provenance import provenance
 from emotion_llama.evaluate.records import Item, Prediction, Problem, Report, Scored
 from emotion_llama.evaluate.suite import Choice, Part, ScoreSettings, Suite
@@ -63,19 +63,11 @@ def _spread(items: tuple[Item, ...], limit: int | None) -> tuple[Item, ...]:
 
 
 def score_run(run: Run) -> tuple[Report, Answered]:
-    """Match, score and describe; nothing is written here."""
-    answers = read_predictions(run.predictions)
-    indexed = index(answers)
+    """Match, score and describe; nothing is written here. Raises as `match_file` and the parts' scorers do."""
     items = [item for part in run.parts for item in part.items]
-    problems = [*answers.problems, *indexed.problems, *unknown_clips(items, answers)]
-    answered, scored = _score_parts(run, indexed, problems)
+    answered, problems = match_file(run.predictions, run.parts)
+    scored = _score_parts(run, answered, problems)
     predictions = [prediction for _, found in answered for prediction in found]
-    if all(prediction is None for prediction in predictions):
-        example = answers.predictions[0].clip
-        raise UsageError(
-            f"{run.predictions}: none of its {len(answers.predictions)} clips is one that was asked "
-            f"(it has {example!r}, asked was {items[0].clip.clip!r}); are these predictions for other data?"
-        )
     report = _report(run, scored, problems)
     return report.model_copy(
         update={
@@ -86,17 +78,42 @@ def score_run(run: Run) -> tuple[Report, Answered]:
     ), answered
 
 
-def _score_parts(run: Run, indexed: Index, problems: list[Problem]) -> tuple[Answered, dict[str, Scored]]:
+def match_file(path: Path, parts: Sequence[Part]) -> tuple[Answered, list[Problem]]:
+    """Read a predictions file and give each part its answers, with everything that is wrong with the file.
+
+    Raises `ManifestError` for a file that cannot be read, `UsageError` if none of its clips was asked.
+    """
+    answers = read_predictions(path)
+    items = [item for part in parts for item in part.items]
+    asked = index(answers, items)
+    problems = [*answers.problems, *asked.problems, *unknown_clips(items, answers)]
     answered: Answered = []
-    scored: dict[str, Scored] = {}
-    for part in run.parts:
-        matched = match(part.items, indexed, part.labels)
+    for part in parts:
+        matched = match(part.items, asked, part.labels)
         problems += matched.problems
         answered.append((part, matched.predictions))
-        if any(prediction is not None for prediction in matched.predictions) or len(run.parts) == 1:
-            scored[part.name] = part.score(part.items, matched.predictions, part.labels, run.settings)
+    if not any(prediction is not None for _, found in answered for prediction in found):
+        raise UsageError(f"{path}: {_why_none(answers, items, problems)}")
+    return answered, problems
+
+
+def _why_none(answers: Answers, items: Sequence[Item], problems: Sequence[Problem]) -> str:
+    failed = [problem for problem in problems if problem.kind == "failed-clip"]
+    if failed:
+        return f"none of the asked clips has an answer, {len(failed)} failed; the first: {failed[0].message}"
+    return (
+        f"none of its {len(answers.predictions)} clips is one that was asked (it has {answers.predictions[0].clip!r}, "
+        f"asked was {items[0].clip.clip!r}); are these predictions for other data?"
+    )
+
+
+def _score_parts(run: Run, answered: Answered, problems: list[Problem]) -> dict[str, Scored]:
+    scored: dict[str, Scored] = {}
+    for part, predictions in answered:
+        if any(prediction is not None for prediction in predictions):
+            scored[part.name] = part.score(part.items, predictions, part.labels, run.settings)
             problems += scored[part.name].problems
-    return answered, scored
+    return scored
 
 
 def _report(run: Run, scored: Mapping[str, Scored], problems: Sequence[Problem]) -> Report:

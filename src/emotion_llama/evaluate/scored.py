@@ -60,14 +60,18 @@ def read_scored(path: Path) -> list[ScoredClip]:
     """Read it back. Raises `ManifestError` naming the file and line."""
     found = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ManifestError(f"{path}: expected the scored clips of an evaluation ({error.strerror})") from error
-    for number, line in enumerate(lines, start=1):
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{path}: expected UTF-8 text ({error}); run evaluate again") from error
+    # not str.splitlines: that would also split at the line separators JSON allows inside a name
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
         try:
             found.append(ScoredClip.model_validate_json(line))
         except ValidationError as error:
-            raise ManifestError(f"{path}:{number}: not a scored clip: {error.errors()[0]['msg']}") from error
+            what = error.errors()[0]["msg"]
+            raise ManifestError(f"{path}:{number}: not a scored clip: {what}; run evaluate again") from error
     return found
 
 

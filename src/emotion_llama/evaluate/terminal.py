@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +14,7 @@ from rich.text import Text
 from emotion_llama.analyze.console import printable
 from emotion_llama.evaluate.comparison import Comparison
 from emotion_llama.evaluate.records import Problem, Report
+from emotion_llama.evaluate.report_extras import VERDICTS, robustness_of
 from emotion_llama.evaluate.report_words import (
     PROBLEM_NAMES,
     interval,
@@ -43,6 +45,9 @@ def show_report(report: Report, console: Console, written: Sequence[Path] = ()) 
     if report.parts:
         console.print(_parts(report))
     _show_problems(report.problems, console)
+    _show_leaks(report.leaks, console)
+    _show_faithfulness(report.faithfulness, console)
+    _show_robustness(report, console)
     for note in report.notes:
         _line(console, note, style="dim")
     _show_files(written, console)
@@ -103,10 +108,62 @@ def _show_problems(problems: Iterable[Problem], console: Console) -> None:
     console.print(Text("Please note", style="bold yellow"))
     for kind, count in Counter(problem.kind for problem in problems).most_common():
         first = next(problem for problem in problems if problem.kind == kind)
-        where = "".join(
-            [f"line {first.line}, " if first.line is not None else "", f"{first.clip}: " if first.clip else ""]
-        )
-        _line(console, f"{PROBLEM_NAMES.get(kind, kind)}: {count}; first: {where}{first.message}", style="yellow")
+        _line(console, f"{PROBLEM_NAMES.get(kind, kind)}: {count}; first: {_place(first)}", style="yellow")
+
+
+def _place(problem: Problem) -> str:
+    """The message, with its line and clip in front where it does not name them itself."""
+    line = f"line {problem.line}, " if problem.line is not None and str(problem.line) not in problem.message else ""
+    clip = f"{problem.clip}: " if problem.clip and problem.clip not in problem.message else ""
+    return f"{line}{clip}{problem.message}"
+
+
+def _show_leaks(leaks: Mapping[str, Any], console: Console) -> None:
+    """Say what the scored side shares with the training side; nothing where they were not compared."""
+    if "counts" not in leaks:
+        return
+    shared, speakers = leaks["counts"]["any"], len(leaks["speakers"])
+    kinds = ", ".join(f"{kind} {count}" for kind, count in leaks["counts"].items() if kind != "any" and count)
+    text = f"Leaks: {shared} of {leaks['n_test']} clips are in the training data too{f' ({kinds})' if kinds else ''}"
+    _line(console, f"{text}; shared speakers: {speakers}", style="yellow" if shared or speakers else "dim")
+    if leaks.get("unreadable"):
+        first = leaks["unreadable"][0]
+        _line(console, f"not compared: {len(leaks['unreadable'])}; first: {first['reason']}", style="yellow")
+
+
+def _show_faithfulness(found: Mapping[str, Any], console: Console) -> None:
+    """Say what share of the signs in the reasons the measurements bear out; nothing where none was checked."""
+    metrics = {name: Metric.model_validate(one) for name, one in found.get("metrics", {}).items()}
+    if not {"supported_of_checked", "shuffled_supported_of_checked", *VERDICTS} <= set(metrics):
+        return
+    shares = ", ".join(f"{name} {three(metrics[name].value)}" for name in VERDICTS)
+    checked, shuffled = (metrics[name] for name in ("supported_of_checked", "shuffled_supported_of_checked"))
+    control = f"; against another clip's {three(shuffled.value)}" if shuffled.value is not None else ""
+    text = f"Signs that the reasons name ({found['n_checked']} answers): {shares}"
+    _line(console, f"{text}; supported of those checked {with_interval(checked)}{control}")
+
+
+def _show_robustness(report: Report, console: Console) -> None:
+    """Name the damage with the least area under its curve, and the one with the deepest fall of the score."""
+    robustness = robustness_of(report)
+    if robustness is None:
+        return
+    scored = [one for one in robustness.conditions if one.levels]
+    told = []
+    areas = [(one.area.value, one) for one in scored if one.area is not None and one.area.value is not None]
+    if areas:
+        _, worst = min(areas, key=lambda row: row[0])
+        assert worst.area is not None
+        told.append(f"least relative area {with_interval(worst.area)} ({worst.title})")
+    falls = [(one.difference.value, one) for one in scored if one.difference and one.difference.value is not None]
+    if falls:
+        _, deepest = min(falls, key=lambda row: row[0])
+        assert deepest.difference is not None
+        level = f"{deepest.title} {deepest.worst} {deepest.unit}".strip()
+        told.append(f"deepest fall {with_interval(deepest.difference)} {metric_name(deepest.metric)} ({level})")
+    left = len(robustness.conditions) - len(scored)
+    told += [f"not applicable: {left}"] if left else []
+    _line(console, f"Under damage: {'; '.join(told)}")
 
 
 def _show_files(written: Sequence[Path], console: Console) -> None:
