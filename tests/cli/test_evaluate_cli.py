@@ -59,7 +59,6 @@ def test_two_systems_are_scored_and_compared_without_heavy_packages(folder: Path
     assert "McNemar" in printed and (folder / "c/compare.html").is_file()
 
 
-@pytest.mark.xfail(strict=False, reason="the names of damage conditions still load what does the damage")
 def test_a_predictions_file_needs_no_media_libraries(folder: Path) -> None:
     words = ("--data", folder / "m.csv", "--predictions", folder / "a.csv", "--draws", "100")
     assert run("evaluate", "custom", *words, "--out", folder / "a")[1] == []

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from emotion_llama.cli import app
 from emotion_llama.evaluate.records import Report
 
-pytestmark = pytest.mark.weights
+pytestmark = [pytest.mark.weights, pytest.mark.slow]
 
 
 def evaluate(*words: str | Path) -> str:

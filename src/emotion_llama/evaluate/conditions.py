@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from emotion_llama.clip import Modality
 from emotion_llama.errors import UsageError
-from emotion_llama.evaluate.corrupt.write import Corruption
+
+if TYPE_CHECKING:
+    from emotion_llama.evaluate.corrupt.write import Corruption
 
 Level = float | str
 """A strength in the condition's unit, or a name where levels have no size."""
@@ -100,6 +102,8 @@ def level_name(level: Level) -> str:
 
 def corruption(condition: Condition, level: Level, seed: int) -> Corruption:
     """Give the damage to the recording at one level of a sound or picture condition."""
+    from emotion_llama.evaluate.corrupt.write import Corruption  # loads av and cv2; a report names conditions only
+
     return Corruption(condition.name, 0.0 if isinstance(level, str) else level, seed)
 
 
