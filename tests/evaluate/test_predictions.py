@@ -190,3 +190,19 @@ def test_the_order_of_the_file_does_not_matter(order: list[int]) -> None:
     rows = [Prediction(clip=names[n], emotion=LABELS[n % 3], line=n + 1) for n in order]
     found = match(items(*names), index(Answers(tuple(rows))), LABELS)
     assert [p.emotion if p else None for p in found.predictions] == [LABELS[n % 3] for n in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("name,discrete,valence\na,sad,-1.5\n", {"emotion": "sad", "valence": -1.5}),
+        ("name,openset\na,\"['sad', 'left alone']\"\n", {"labels": ("sad", "left alone")}),
+        ("names,chi_reasons\na,he weeps\n", {"reasoning": "he weeps"}),
+    ],
+)
+def test_answers_in_the_form_of_the_challenges_are_read(tmp_path: Path, text: str, expected: dict[str, Any]) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text(text)
+    (found,) = read_predictions(path).predictions
+    assert found.clip == "a"
+    assert {name: getattr(found, name) for name in expected} == expected

@@ -23,8 +23,17 @@ from emotion_llama.errors import ManifestError, UsageError
 from emotion_llama.evaluate.records import Item, Prediction, Problem
 from emotion_llama.labels import translate
 from emotion_llama.manifest import LABEL_SEPARATOR, read_csv_rows
+from emotion_llama.metrics.grouping import parse_words
 
 PROBABILITY_PREFIX = "p_"
+OFFICIAL_COLUMNS = {
+    "name": "clip",
+    "names": "clip",
+    "discrete": "emotion",
+    "eng_reasons": "reasoning",
+    "chi_reasons": "reasoning",
+}
+"""Columns of answer files that challenges publish (MER: name, discrete, valence, openset; EMER: names, reasons)."""
 SUM_TOLERANCE = 0.02
 """Probabilities that were rounded to two decimals sum to within this of one; they are scaled to one."""
 
@@ -128,7 +137,8 @@ def _json_object(text: str) -> dict[str, Any] | None:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    for line, cells in read_csv_rows(path):
+    for line, official in read_csv_rows(path):
+        cells = _plain(official)
         if "clip" not in cells:
             raise ManifestError(
                 f"{path}: expected the columns clip and emotion with commas between, found {', '.join(cells)}"
@@ -145,6 +155,16 @@ def _csv_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if cells.get("error"):
             row["error"] = cells["error"]
         yield line, row
+
+
+def _plain(cells: dict[str, str]) -> dict[str, str]:
+    """Give the columns of answers in the official form of a benchmark our names; other columns stay."""
+    if "clip" in cells:
+        return cells
+    named = {OFFICIAL_COLUMNS.get(name, name): cell for name, cell in cells.items()}
+    if "openset" in cells:  # "['happy', 'relieved']"
+        named["labels"] = LABEL_SEPARATOR.join(parse_words(cells["openset"]))
+    return named
 
 
 def _is_probability(column: str) -> bool:
