@@ -188,7 +188,7 @@ def test_exported_recordings_are_answered_and_scored(tmp_path: Path, part: Part)
     assert [clip.clip for clip in clips] == list(CLIPS) and all(clip.path and clip.path.is_file() for clip in clips)
     assert all(clip.emotion is None and clip.transcript is None and clip.speaker is None for clip in clips)
     answer_exports(tmp_path / "x/tones")
-    report = exported_robustness([part], tmp_path / "x", SETTINGS)
+    report = exported_robustness([(part, [])], tmp_path / "x", SETTINGS)
     mp3, telephone = report.conditions
     assert [level.value.value for level in mp3.levels] == [1.0, 0.75, 0.5, 0.25]
     # by octaves: (.875 + .625 + .375) / 3
@@ -199,7 +199,7 @@ def test_exported_recordings_are_answered_and_scored(tmp_path: Path, part: Part)
 
 def test_a_folder_without_exports_is_refused(tmp_path: Path, part: Part) -> None:
     with pytest.raises(UsageError, match="no exported recordings; export them first"):
-        exported_robustness([part], tmp_path, SETTINGS)
+        exported_robustness([(part, [])], tmp_path, SETTINGS)
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ def test_confidences_that_are_none_are_named_and_left_out(tmp_path: Path) -> Non
 def test_without_any_confidence_only_the_labels_are_scored(tmp_path: Path) -> None:
     part = SUITE.read(write(tmp_path, {"FI-2": ("positive", "negative")}), Choice())[0]
     scored = score(part, answers_of(part, wrong=0))
-    assert "ece" not in scored.metrics
+    assert scored.metrics["ece"].value is None
     assert scored.headline == ("war", "war_set_mean")
     assert scored.reliability == () and value(scored, "confidence_rate") == 0
 

@@ -112,6 +112,8 @@ def _refuse_idle_options(request: Request) -> None:
             "--robustness asks a model again about damaged recordings; for another system's predictions, export the "
             "recordings with --export-corrupted DIR, let it answer, and give the same DIR with --predictions"
         )
+    if request.model is not None and request.export is not None:
+        raise UsageError("--export-corrupted is for systems that are asked elsewhere; leave --model or it out")
     asking = {"--without": request.without, "--words": request.words, "--task": request.tasks}
     judging = {"--judge-model": request.judge_model, "--judge-key-env": request.judge_key_env}
     judging |= {"--judge-anchor": str(request.judge_anchor or "")}
@@ -142,7 +144,7 @@ def _robust(report: Report, request: Request, suite: Suite, answered: Answered, 
     from emotion_llama.evaluate.robust import exported_robustness, model_robustness  # loads pictures and sound
 
     if exported is not None:
-        found = exported_robustness([part for part, _ in answered], exported, settings)
+        found = exported_robustness(answered, exported, settings)
     else:
         found = model_robustness(suite, answered, request.robustness, ask_of(request), request.out, settings)
     return report.model_copy(update={"robustness": found.model_dump(mode="json")})

@@ -275,6 +275,7 @@ def _differing(runs: Sequence[EvaluatedRun], key: tuple[str, str]) -> DifferingC
         clip=key[1],
         truth=truth.emotion or "; ".join(truth.labels or ()) or None,
         answers={run.name: _answer(run.rows[key]) for run in runs},
+        probabilities={run.name: p for run in runs if (p := run.rows[key].probabilities)},
     )
 
 

@@ -105,11 +105,17 @@ def model_robustness(
         return run_robustness(parts, chosen, ModelAnswers(model, suite, ask), scorer(settings), out, options)
 
 
-def exported_robustness(parts: Sequence[Part], folder: Path, settings: ScoreSettings) -> RobustnessReport:
-    """Score what another system answered about exported recordings. Raises `UsageError` for a folder without them."""
+def exported_robustness(
+    answered: Sequence[tuple[Part, Sequence[Prediction | None]]], folder: Path, settings: ScoreSettings
+) -> RobustnessReport:
+    """Score what another system answered about exported recordings, beside its answers to the undamaged ones.
+
+    Raises `UsageError` for a folder without an export.
+    """
     if not (folder / INDEX).is_file():
         raise UsageError(f"{folder}: no exported recordings; export them first (leave --predictions out)")
-    return score_exported(parts, folder, scorer(settings), settings)
+    clean = {part.name: predictions for part, predictions in answered}
+    return score_exported([part for part, _ in answered], folder, scorer(settings), settings, clean)
 
 
 def export(suite: Suite, parts: Sequence[Part], conditions: str, folder: Path, seed: int) -> Exported:

@@ -12,7 +12,7 @@ hold what may be known: the recording, and the transcript where the suite gives 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -146,10 +146,16 @@ def read_exported(out: Path) -> Exported:
 
 
 def score_exported(
-    parts: Sequence[Part], out: Path, score: ScorePart, settings: ScoreSettings | None = None
+    parts: Sequence[Part],
+    out: Path,
+    score: ScorePart,
+    settings: ScoreSettings | None = None,
+    clean: Mapping[str, Sequence[Prediction | None]] | None = None,
 ) -> RobustnessReport:
     """Score the predictions that were put beside an export's manifests.
 
+    `clean`: part name → answers to the undamaged clips, where they are known already; else they lie beside the clean
+    manifest.
     A condition of which a level has no predictions is named as not applicable with the file that is missing; a clip
     without a prediction counts as missing, like everywhere. Raises `ManifestError` when the clean predictions of a part
     are missing or a file cannot be read.
@@ -161,12 +167,12 @@ def score_exported(
         levels = {(one.condition, one.level): one for one in exported.levels if one.part == part.name}
         if (CLEAN, "") not in levels:
             raise ManifestError(f"{out / INDEX}: part {part.name!r} was not exported; export it, or leave it out")
-        clean = _answers(part, levels[CLEAN, ""], out)
-        metric = score(part, clean).headline[0]
+        answered = (clean or {}).get(part.name) or _answers(part, levels[CLEAN, ""], out)
+        metric = score(part, answered).headline[0]
         for condition in CONDITIONS:
             made = [one for (name, _), one in levels.items() if name == condition.name]
             if made:
-                scores.append(_condition(part, condition, made, clean, metric, (out, score, settings)))
+                scores.append(_condition(part, condition, made, answered, metric, (out, score, settings)))
     return RobustnessReport(seed=exported.seed, conditions=tuple(scores), notes=report_notes(scores))
 
 

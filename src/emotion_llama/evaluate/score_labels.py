@@ -24,6 +24,9 @@ from emotion_llama.metrics.resample import intervals, speaker_codes
 from emotion_llama.metrics.statistic import Metric, Statistic
 
 HEADLINE = ("war", "uar", "weighted_f1")
+ALWAYS = ("ece", "brier", "nll", "order_sensitivity")
+"""Scores that stand in every report, not defined where the predictions do not carry what they are made of."""
+NOT_GIVEN = Metric(value=None, low=None, high=None, n=0)
 _REFUSAL = re.compile(
     r"\b(?:i(?:'m| am) (?:sorry|unable|not able)|i apologi[sz]e|i can(?:not|'t)|as an ai"
     r"|cannot (?:assist|determine|identify))",
@@ -83,6 +86,7 @@ def _scored(
         for name, metric in found.items()
         if ":" not in name
     }
+    metrics |= {name: NOT_GIVEN for name in ALWAYS if name not in metrics}
     probable = table.stated
     return Scored(
         n_asked=len(table.truth),
@@ -157,7 +161,7 @@ def _valence(items: Sequence[Item], predictions: Sequence[Prediction | None], ta
 
 def _resampling_note(speakers: NDArray[np.int64] | None) -> list[str]:
     if speakers is None:
-        return ["Intervals: clips drawn with replacement (no groups of clips by one speaker are known)."]
+        return ["Intervals: clips drawn with replacement (all by one speaker, each by another, or speakers not known)."]
     people = len(set(speakers.tolist()))
     few = "; with so few people they say little about others" if people < 10 else ""
     return [f"Intervals: {people} speakers drawn with replacement, then their clips{few}."]

@@ -72,9 +72,8 @@ def slice_records(sliced: Sequence[Sliced], found: dict[str, Metric], sizes: dic
     for _, name, values in sliced:
         for number in sorted(range(len(values)), key=lambda place: _natural(values[place])):
             n = sizes[name][number]
-            scores = (
-                {score: found[f"slice:{name}:{number}:{score}"] for score in SLICE_SCORES} if n >= MIN_SLICE else {}
-            )
+            kept = {score: found[f"slice:{name}:{number}:{score}"] for score in SLICE_SCORES if n >= MIN_SLICE}
+            scores = {score: metric.model_copy(update={"n": n}) for score, metric in kept.items()}
             records.append(Slice(group=name, value=values[number], n=n, metrics=scores))
     return records
 
