@@ -77,6 +77,24 @@ def rows(model: str) -> Iterator[Row]:
     )  # fmt: skip
 
 
+def robustness_rows(model: str) -> Iterator[Row]:
+    """Give the evaluations with damaged recordings, on some clips of each part: every level is asked anew."""
+    yield Row(
+        "ravdess-voice-robustness",
+        "RAVDESS voices",
+        "voice",
+        f"ravdess --data {{data}}/ravdess_audio --variant voice --model {model} --without video,text --limit 48 "
+        "--robustness snr,mp3,telephone,label-order,phrasing",
+    )
+    yield Row(
+        "pictures-robustness",
+        "press pictures (muxspace)",
+        "video",
+        f"custom --data {{out}}/pictures.jsonl --labels mux8 --model {model} --limit 60 "
+        "--robustness blur,low-light,occlusion,label-order",
+    )
+
+
 def validation(model: str) -> dict[str, str]:
     """Give the evaluations of validation sides that temperatures are fitted on: name → words."""
     return {
@@ -139,6 +157,18 @@ def record(row: Row, report: Report) -> list[dict[str, Any]]:
     ]
 
 
+def curves(row: Row, report: Report) -> dict[str, Any]:
+    """Give the robustness of one evaluation, one line a condition."""
+    lines = []
+    for one in report.robustness["conditions"]:
+        if one["not_applicable"] is None:
+            levels = {level["level"]: level["value"]["value"] for level in one["levels"]}
+            kept = {name: one[name] for name in ("condition", "title", "unit", "metric", "worst", "difference", "area")}
+            lines.append({**kept, "clean": one["clean"]["value"], "levels": levels, "changed": one["changed"]})
+    return {"part": row.title, "inputs": row.inputs, "command": shown(row.words, row.name), "n": report.n_asked,
+            "conditions": lines}  # fmt: skip
+
+
 def _people(notes: Sequence[str]) -> int | None:
     """Read how many speakers were drawn; `None` where clips were drawn one by one."""
     for note in notes:
@@ -171,6 +201,11 @@ def main() -> None:
         lines += record(row, report)
         first = first or report
     assert first is not None
+    damaged = []
+    for row in robustness_rows(arguments.model):
+        if arguments.only in row.name:
+            _run(command(row.words, row.name, data, out))
+        damaged.append(curves(row, Report.model_validate_json((out / row.name / "report.json").read_bytes())))
     written = {
         "date": str(first.provenance["date"])[:10],
         "weights_sha256": first.provenance["model"].get("weights_sha256"),
@@ -178,6 +213,7 @@ def main() -> None:
         "bootstrap_draws": first.settings["draws"],
         "seed": first.settings["seed"],
         "rows": lines,
+        "robustness": damaged,
     }
     (ROOT / "docs/results.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
 

@@ -49,6 +49,8 @@ def results(record: dict[str, Any]) -> str:
     ]
     for row in record["rows"]:
         lines += _result(row)
+    for run in record["robustness"]:
+        lines += _damaged(run)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -83,6 +85,27 @@ def _result(row: dict[str, Any]) -> list[str]:
         "```",
         "",
     ]
+
+
+def _damaged(run: dict[str, Any]) -> list[str]:
+    """Render one table of damaged recordings."""
+    lines = [
+        f"## Robustness: {run['part']}, {run['inputs']}",
+        "",
+        f"n {run['n']}, evenly drawn from the part. Area: mean score over the axis of levels relative to clean, 1 = no "
+        "loss. Changed: share of clips with another answer at the worst level. Babble and music are synthetic.",
+        "",
+        "| damage | clean | by level | difference at the worst level | area | changed |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in run["conditions"]:
+        levels = ", ".join(f"{level} {value:.3f}" for level, value in one["levels"].items())
+        unit = f" ({one['unit']})" if one["unit"] else ""
+        lines.append(
+            f"| {one['title']}{unit} | {one['clean']:.3f} | {levels} | {one['worst']}: {interval(one['difference'])} "
+            f"| {interval(one['area'])} | {plain(one['changed'])} |"
+        )
+    return [*lines, "", "```", run["command"], "```", ""]
 
 
 def _how(record: dict[str, Any]) -> str:

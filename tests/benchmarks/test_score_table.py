@@ -1,124 +1,106 @@
-"""The scoring benchmark's numbers against values worked out by hand."""
+"""The score table: every row is a command that exists, and every figure comes from its report."""
 
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-import numpy as np
 import pytest
-from rich.console import Console
-from sklearn.metrics import recall_score
 
-from emotion_llama.clip import MODALITIES, Clip
-from emotion_llama.labels import LABEL_SETS
-from emotion_llama.settings import AnalyzeSettings
+from emotion_llama.evaluate.records import Report, Scored
+from emotion_llama.evaluate.suites import find_suite
+from emotion_llama.metrics.statistic import Metric
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "score.py"
-TRUTH = ("happy", "happy", "happy", "happy", "sad", "sad", "angry", "angry", "angry", "angry")
-SAID = ("happy", "happy", "sad", None, "sad", "happy", "angry", "angry", "angry", "calm")
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def module(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", FOLDER / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = found  # dataclasses look their module up
+    spec.loader.exec_module(found)
+    return found
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("score_benchmark", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def score() -> ModuleType:
+    return module("score")
 
 
-def part(benchmark: ModuleType, emotions: tuple[str, ...] = TRUTH, labels: str = "ravdess8"):  # type: ignore[no-untyped-def]
-    clips = [Clip(clip=str(n), emotion=emotion, speaker=f"A{n % 3}") for n, emotion in enumerate(emotions)]
-    return benchmark.Part("made", clips, labels, ("voice",))
+@pytest.fixture(scope="module")
+def tables() -> ModuleType:
+    return module("tables")
 
 
-def test_numbers_worked_by_hand(benchmark: ModuleType) -> None:
-    row = benchmark.score(part(benchmark), "voice", SAID)
-    assert (row.part, row.inputs, row.n, row.people, row.classes, row.none) == ("made", "voice", 10, 3, 8, 1)
-    assert row.chance == pytest.approx(1 / 8)
-    assert row.majority == pytest.approx(4 / 10)
-    assert row.war == pytest.approx(6 / 10)
-    assert row.uar == pytest.approx((2 / 4 + 1 / 2 + 3 / 4) / 3)
-    # F1: happy 2·2/(3+4), sad 2·1/(2+2), angry 2·3/(3+4); weighted by 4, 2, 4 of 10
-    assert row.weighted_f1 == pytest.approx(0.4 * 4 / 7 + 0.2 * 1 / 2 + 0.4 * 6 / 7)
+def metric(value: float) -> Metric:
+    return Metric(value=value, low=value - 0.05, high=value + 0.05)
 
 
-def test_an_answer_of_none_is_wrong_for_every_label(benchmark: ModuleType) -> None:
-    row = benchmark.score(part(benchmark), "voice", [None] * 10)
-    assert (row.war, row.uar, row.weighted_f1, row.none) == (0, 0, 0, 10)
-    assert row.war_interval == row.uar_interval == (0, 0)
-    neutral = benchmark.score(part(benchmark, ("neutral", "sad")), "voice", [None, "sad"])
-    assert neutral.war == 0.5 and neutral.uar == 0.5  # "none" is not a synonym of neutral here
+def scored(**fields: Any) -> dict[str, Any]:
+    scores = {name: metric(0.5) for name in ("war", "uar", "weighted_f1", "macro_f1")}
+    return {
+        "n_asked": 60, "n_scored": 59, "chance": 0.125, "majority": 0.133, "metrics": scores, "headline": ("war",),
+        "notes": ("Intervals: 4 speakers drawn with replacement, then their clips.",), **fields,
+    }  # fmt: skip
 
 
-def test_all_right_is_one_without_spread(benchmark: ModuleType) -> None:
-    row = benchmark.score(part(benchmark), "voice", TRUTH)
-    assert row.war == row.uar == row.weighted_f1 == 1
-    assert row.war_interval == row.uar_interval == (1, 1)
+def report(**fields: Any) -> Report:
+    return Report(suite="ravdess", title="RAVDESS", side="test", system="nano", **scored(**fields))
 
 
-def test_truth_is_read_in_the_words_of_the_asked_set(benchmark: ModuleType) -> None:
-    row = benchmark.score(
-        part(benchmark, ("anger", "joy", "afraid"), "ravdess8"), "voice", ["angry", "happy", "fearful"]
+def test_every_row_and_validation_is_a_command_the_program_has(score: ModuleType) -> None:
+    rows = list(score.rows("nano"))
+    assert len({row.name for row in rows}) == len(rows) >= 10
+    for words in [row.words for row in rows] + list(score.validation("nano").values()):
+        suite = find_suite(words.split()[0])
+        variants = [words.split()[at + 1] for at, word in enumerate(words.split()) if word == "--variant"]
+        assert set(variants) <= set(suite.variants)
+    needed = {word.split("/")[1] for row in rows for word in row.words.split() if word.endswith("predictions.jsonl")}
+    assert needed <= set(score.validation("nano"))
+
+
+def test_the_command_has_the_folders_and_the_shown_one_has_not(score: ModuleType) -> None:
+    (row,) = [row for row in score.rows("nano") if row.name == "emodb"]
+    asked = score.command(row.words, row.name, Path("/d"), Path("/o"))
+    assert "/d/emodb_audio" in asked and asked[-2:] == ["--out", "/o/emodb"]
+    assert "/o/emodb-validation/predictions.jsonl" in asked
+    shown = score.shown(row.words, row.name)
+    assert shown.startswith("emotion-llama evaluate emodb --data $DATA/emodb_audio") and "/d/" not in shown
+
+
+def test_a_suite_with_parts_gives_a_line_for_each(score: ModuleType) -> None:
+    (row,) = [row for row in score.rows("nano") if row.name == "ravdess-face-all"]
+    parts = {"face-crop": Scored(**scored()), "face-full": Scored(**scored(n_asked=14, notes=()))}
+    crop, full = score.record(row, report(parts=parts))
+    assert (crop["part"], crop["n"], crop["n_scored"], crop["people"]) == (
+        "RAVDESS talking faces, face-crop",
+        60,
+        59,
+        4,
     )
-    assert row.war == 1
+    assert (full["n"], full["people"]) == (14, None)
+    assert crop["metrics"]["war"] == {"value": 0.5, "low": pytest.approx(0.45), "high": pytest.approx(0.55)}
 
 
-def test_interval_is_that_of_a_binomial_share(benchmark: ModuleType) -> None:
-    truth = ("happy", "sad") * 100
-    said = ["happy" if n % 4 else "sad" for n in range(200)]
-    row = benchmark.score(part(benchmark, truth), "voice", said)
-    low, high = row.war_interval
-    half = 1.96 * np.sqrt(row.war * (1 - row.war) / 200)
-    assert low == pytest.approx(row.war - half, abs=0.015) and high == pytest.approx(row.war + half, abs=0.015)
-    assert benchmark.score(part(benchmark, truth), "voice", said) == row  # seeded
+def test_the_tables_hold_the_figures_and_the_commands(score: ModuleType, tables: ModuleType) -> None:
+    (row,) = [row for row in score.rows("nano") if row.name == "ravdess-voice"]
+    record = {
+        "date": "2026-01-02", "weights_sha256": "0123456789abcdef", "label_orders": 4, "bootstrap_draws": 10_000,
+        "seed": 0, "rows": score.record(row, report()), "robustness": [],
+    }  # fmt: skip
+    short, whole = tables.scores(record), tables.results(record)
+    assert (
+        "| RAVDESS voices | nano | voice | 60 | 4 | 0.125 | 0.133 | 0.500 (0.450–0.550) | 0.500 | 0.500 | – |" in short
+    )
+    assert "## RAVDESS voices: nano, voice" in whole and score.shown(row.words, row.name) in whole
+    assert "n 60 of 4 people, scored 59" in whole and "ECE" not in whole.split("```")[0].split("## ")[1]
 
 
-def test_the_middle_of_the_intervals_agrees_with_scikit_learn(benchmark: ModuleType) -> None:
-    rng = np.random.default_rng(0)
-    truth, said = (rng.choice(["happy", "sad", "angry"], 60, p=[0.7, 0.2, 0.1]) for _ in range(2))
-    row = benchmark.score(part(benchmark, tuple(truth)), "voice", list(said))
-    draws = [rng.integers(0, 60, 60) for _ in range(400)]
-    uar = [recall_score(truth[d], said[d], labels=sorted(set(truth[d])), average="macro") for d in draws]
-    assert row.uar_interval == pytest.approx(np.percentile(uar, (2.5, 97.5)), abs=0.03)
-
-
-def test_each_row_of_inputs_leaves_the_others_out(benchmark: ModuleType) -> None:
-    left = {name: set(MODALITIES) - set(without) for name, without in benchmark.INPUTS.items()}
-    assert left["video + voice + words"] == {"video", "audio", "text"}
-    assert left["video + voice"] == {"video", "audio"}
-    assert (left["video"], left["voice"], left["words"]) == ({"video"}, {"audio"}, {"text"})
-    for without in benchmark.INPUTS.values():
-        AnalyzeSettings(labels=LABEL_SETS["ravdess8"], without=without)
-
-
-def test_the_model_is_told_nothing_but_the_recording(benchmark: ModuleType) -> None:
-    asked: list[tuple[Clip, AnalyzeSettings]] = []
-
-    class Model:
-        def analyze(self, clip: Clip, settings: AnalyzeSettings):  # type: ignore[no-untyped-def]
-            asked.append((clip, settings))
-            return type("Answer", (), {"emotion": None})()
-
-    clips = [Clip(clip="a.wav", path=Path("a.wav"), emotion="sad", speaker="A", transcript="Dogs are sitting.")]
-    made = benchmark.Part("made", clips, "ravdess8", ("voice",))
-    assert benchmark.answers(Model(), made, "voice") == [None]
-    ((clip, settings),) = asked
-    assert (clip.transcript, clip.emotion, clip.speaker) == (None, None, None)
-    assert set(settings.without) == {"video", "text"} and settings.labels == LABEL_SETS["ravdess8"]
-
-
-def test_rows_can_be_shown_and_written(benchmark: ModuleType) -> None:
-    row = benchmark.score(part(benchmark), "voice", SAID)
-    console = Console(width=160, record=True, file=io.StringIO())
-    console.print(benchmark.table([row]))
-    shown = console.export_text()
-    assert "0.600" in shown and "0.125" in shown and "0.400" in shown
-    assert json.loads(json.dumps(asdict(row)))["uar"] == row.uar
+def test_the_documents_agree_with_the_record(tables: ModuleType) -> None:
+    record = json.loads((FOLDER.parent / "docs/results.json").read_text(encoding="utf-8"))
+    assert (FOLDER.parent / "docs/results.md").read_text(encoding="utf-8") == tables.results(record)

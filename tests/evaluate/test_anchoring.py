@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import linregress, t
 
 from emotion_llama.errors import UsageError
-from emotion_llama.evaluate.anchoring import _T_95, PUBLISHED, fit_anchor
+from emotion_llama.evaluate.judge.anchoring import _T_95, PUBLISHED, fit_anchor
 from emotion_llama.evaluate.suites.emer import SUITE
 
 JUDGED = {

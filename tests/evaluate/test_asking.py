@@ -20,7 +20,7 @@ from emotion_llama.evaluate.asking import Ask, ask_items, ask_parts, blind, file
 from emotion_llama.evaluate.predictions import read_predictions
 from emotion_llama.evaluate.records import Item
 from emotion_llama.evaluate.runner import Run, score_run
-from emotion_llama.evaluate.score_labels import score_labels
+from emotion_llama.evaluate.scorers.labels import score_labels
 from emotion_llama.evaluate.suite import Choice, Part, ScoreSettings, Suite
 from emotion_llama.settings import AnalyzeSettings
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from emotion_llama.errors import UsageError
-from emotion_llama.evaluate.corrupt.picture import blur, drop_frames, dropped_frames, low_light, occlude
-from emotion_llama.evaluate.corrupt.words import FREQUENT, asr_errors, similar_word, split_words, vocabulary
+from emotion_llama.evaluate.robustness.corrupt.picture import blur, drop_frames, dropped_frames, low_light, occlude
+from emotion_llama.evaluate.robustness.corrupt.words import FREQUENT, asr_errors, similar_word, split_words, vocabulary
 
 
 def frames(count: int, height: int = 96, width: int = 128) -> list[NDArray[np.uint8]]:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from emotion_llama.errors import MediaError, UsageError
-from emotion_llama.evaluate.corrupt.noise import babble, noise, talker
-from emotion_llama.evaluate.corrupt.seed import clip_seed
-from emotion_llama.evaluate.corrupt.sound import active_power, add_noise, mp3_round_trip, telephone
+from emotion_llama.evaluate.robustness.corrupt.noise import babble, noise, talker
+from emotion_llama.evaluate.robustness.corrupt.seed import clip_seed
+from emotion_llama.evaluate.robustness.corrupt.sound import active_power, add_noise, mp3_round_trip, telephone
 
 RATE_HZ = 16_000
 

@@ -14,10 +14,16 @@ from PIL import Image
 
 from emotion_llama.clip import Clip, Observation
 from emotion_llama.errors import MediaError, NoStreamError, OutputError, UsageError
-from emotion_llama.evaluate.corrupt.noise import talker
-from emotion_llama.evaluate.corrupt.picture import dropped_frames
-from emotion_llama.evaluate.corrupt.seed import clip_seed
-from emotion_llama.evaluate.corrupt.write import COPY, PICTURE_DAMAGE, SOUND_DAMAGE, Corruption, corrupt_recording
+from emotion_llama.evaluate.robustness.corrupt.noise import talker
+from emotion_llama.evaluate.robustness.corrupt.picture import dropped_frames
+from emotion_llama.evaluate.robustness.corrupt.seed import clip_seed
+from emotion_llama.evaluate.robustness.corrupt.write import (
+    COPY,
+    PICTURE_DAMAGE,
+    SOUND_DAMAGE,
+    Corruption,
+    corrupt_recording,
+)
 from emotion_llama.media import Frame, iter_frames, probe, read_waveform
 
 RATE_HZ = 16_000

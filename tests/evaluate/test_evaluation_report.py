@@ -21,8 +21,9 @@ from emotion_llama.evaluate.comparison import (
     PairedDifference,
 )
 from emotion_llama.evaluate.records import Bin, ClassScores, Confusion, Problem, Published, Report, Scored, Slice
-from emotion_llama.evaluate.report import SHOWN_CLIPS, SHOWN_PROBLEMS, compare_page, write_report
-from emotion_llama.evaluate.report_words import (
+from emotion_llama.evaluate.report.page import SHOWN_CLIPS, SHOWN_PROBLEMS, compare_page, write_report
+from emotion_llama.evaluate.report.terminal import show_comparison, show_report
+from emotion_llama.evaluate.report.words import (
     Facts,
     Table,
     cell,
@@ -32,7 +33,6 @@ from emotion_llama.evaluate.report_words import (
     metric_name,
     p_value,
 )
-from emotion_llama.evaluate.terminal import show_comparison, show_report
 from emotion_llama.metrics.statistic import Metric
 
 EVIL = '<script>alert("x")</script>&\'{{ 7 * 7 }}.wav'
@@ -380,10 +380,10 @@ def test_without_matplotlib_the_report_says_what_to_install_and_the_terminal_sti
     code = """
 import sys
 sys.modules["matplotlib"] = None
-import emotion_llama.evaluate.comparison, emotion_llama.evaluate.terminal
+import emotion_llama.evaluate.comparison, emotion_llama.evaluate.report.terminal
 from emotion_llama.errors import UsageError
 try:
-    import emotion_llama.evaluate.report
+    import emotion_llama.evaluate.report.page
 except UsageError as error:
     print(error)
 print("torch" in sys.modules)

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from emotion_llama.clip import Clip, Observation, VoiceMeasures
-from emotion_llama.evaluate.faithfulness import faithfulness
 from emotion_llama.evaluate.records import Item, Prediction
+from emotion_llama.evaluate.scorers.faithfulness import faithfulness
 
 VOICE = VoiceMeasures(
     f0_hz=150.0, f0_range_semitones=8.0, f0_slope_semitones_s=0.0, loudness_db=-10.0, loudness_range_db=20.0,

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from emotion_llama.errors import OutputError, UsageError
-from emotion_llama.evaluate import figures
 from emotion_llama.evaluate.records import Bin, ClassScores, Confusion, Published, Slice
+from emotion_llama.evaluate.report import figures
 from emotion_llama.metrics.statistic import Metric
 
 SVG = "{http://www.w3.org/2000/svg}"

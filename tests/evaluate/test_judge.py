@@ -19,13 +19,20 @@ from sklearn.metrics import cohen_kappa_score
 
 from emotion_llama.clip import Clip
 from emotion_llama.errors import EndpointError, ManifestError, UsageError
-from emotion_llama.evaluate.judge import Judge, extract_labels, group_items, group_labels, judge_answer, judge_from
-from emotion_llama.evaluate.judge_agreement import judge_panel, krippendorff_alpha, pair_agreements, ranks
-from emotion_llama.evaluate.judge_cache import JudgeRecord, request_key
-from emotion_llama.evaluate.judge_overlap import JudgeScores, judge_overlap, score_answers
-from emotion_llama.evaluate.judge_prompts import PROMPT_VERSION, clue_prompt, read_groups, read_score, read_words
+from emotion_llama.evaluate.judge.agreement import judge_panel, krippendorff_alpha, pair_agreements, ranks
+from emotion_llama.evaluate.judge.cache import JudgeRecord, request_key
+from emotion_llama.evaluate.judge.judge import (
+    Judge,
+    extract_labels,
+    group_items,
+    group_labels,
+    judge_answer,
+    judge_from,
+)
+from emotion_llama.evaluate.judge.overlap import JudgeScores, judge_overlap, score_answers
+from emotion_llama.evaluate.judge.prompts import PROMPT_VERSION, clue_prompt, read_groups, read_score, read_words
 from emotion_llama.evaluate.records import Item, Prediction
-from emotion_llama.evaluate.score_label_sets import score_grouped
+from emotion_llama.evaluate.scorers.label_sets import score_grouped
 from emotion_llama.evaluate.suite import ScoreSettings
 
 _FAKE = runpy.run_path(str(Path(__file__).parent.parent / "llm_server.py"))
@@ -365,7 +372,7 @@ def test_groups_are_made_a_partition_and_faults_are_named(llm: Any, judge: Judge
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(["sad", "angry", "happy", "new"]), max_size=4), max_size=4))
 def test_whatever_is_said_every_word_is_in_one_group(said_groups: list[list[str]]) -> None:
-    from emotion_llama.evaluate.judge import _partition
+    from emotion_llama.evaluate.judge.judge import _partition
 
     wanted = ("angry", "happy", "sad")
     grouping = _partition(wanted, said_groups)

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from emotion_llama.errors import EndpointError, ManifestError, UsageError
-from emotion_llama.evaluate.anchoring import PUBLISHED
 from emotion_llama.evaluate.command import Request, run_command
-from emotion_llama.evaluate.judging import make_judges
+from emotion_llama.evaluate.judge.anchoring import PUBLISHED
+from emotion_llama.evaluate.judge.parts import make_judges
 from emotion_llama.evaluate.records import Report
 
 _FAKE = runpy.run_path(str(Path(__file__).parent.parent / "llm_server.py"))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from emotion_llama.clip import Clip
 from emotion_llama.errors import ManifestError
-from emotion_llama.evaluate.predictions import Answers, index, match, read_predictions, unknown_clips
+from emotion_llama.evaluate.matching import index, match, unknown_clips
+from emotion_llama.evaluate.predictions import Answers, read_predictions
 from emotion_llama.evaluate.records import Item, Prediction, Problem
 
 LABELS = ("happy", "sad", "neutral")

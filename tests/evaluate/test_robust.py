@@ -16,11 +16,11 @@ from emotion_llama.cli import app
 from emotion_llama.clip import Analysis, Clip
 from emotion_llama.errors import AssetMissingError, MediaError, UsageError
 from emotion_llama.evaluate.asking import Ask
-from emotion_llama.evaluate.conditions import parse_conditions
 from emotion_llama.evaluate.records import Item, Report
-from emotion_llama.evaluate.robust import ModelAnswers, export, exported_robustness, model_robustness, scorer
-from emotion_llama.evaluate.robustness import RobustnessOptions, run_robustness
-from emotion_llama.evaluate.score_labels import score_labels
+from emotion_llama.evaluate.robustness.conditions import parse_conditions
+from emotion_llama.evaluate.robustness.model import ModelAnswers, export, exported_robustness, model_robustness, scorer
+from emotion_llama.evaluate.robustness.sweeps import RobustnessOptions, run_robustness
+from emotion_llama.evaluate.scorers.labels import score_labels
 from emotion_llama.evaluate.suite import Part, ScoreSettings, Suite
 from emotion_llama.manifest import read_manifest
 from emotion_llama.settings import AnalyzeSettings

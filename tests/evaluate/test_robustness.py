@@ -12,12 +12,12 @@ import pytest
 
 from emotion_llama.clip import Clip
 from emotion_llama.errors import ManifestError, UsageError
-from emotion_llama.evaluate.conditions import CONDITIONS, QUICK, label_order, level_name, parse_conditions
 from emotion_llama.evaluate.records import Item, Prediction, Scored
-from emotion_llama.evaluate.robustness import RobustnessOptions, run_robustness
-from emotion_llama.evaluate.robustness_curve import ConditionScore, relative_area
-from emotion_llama.evaluate.robustness_export import export_corrupted, read_exported, score_exported
-from emotion_llama.evaluate.score_labels import score_labels
+from emotion_llama.evaluate.robustness.conditions import CONDITIONS, QUICK, label_order, level_name, parse_conditions
+from emotion_llama.evaluate.robustness.curve import ConditionScore, relative_area
+from emotion_llama.evaluate.robustness.export import export_corrupted, read_exported, score_exported
+from emotion_llama.evaluate.robustness.sweeps import RobustnessOptions, run_robustness
+from emotion_llama.evaluate.scorers.labels import score_labels
 from emotion_llama.evaluate.suite import Part, ScoreSettings
 from emotion_llama.manifest import read_manifest
 from emotion_llama.media import read_waveform

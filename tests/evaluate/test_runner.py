@@ -17,7 +17,7 @@ from emotion_llama.clip import Clip
 from emotion_llama.errors import ManifestError, UsageError
 from emotion_llama.evaluate.records import Item, Report
 from emotion_llama.evaluate.runner import Run, match_file, read_parts, score_run
-from emotion_llama.evaluate.score_labels import score_labels
+from emotion_llama.evaluate.scorers.labels import score_labels
 from emotion_llama.evaluate.suite import Choice, Part, ScoreSettings
 from emotion_llama.evaluate.suites.custom import SUITE
 

@@ -5,9 +5,9 @@ import pytest
 from emotion_llama.clip import Clip
 from emotion_llama.errors import ManifestError, UsageError
 from emotion_llama.evaluate.records import Item, Prediction
-from emotion_llama.evaluate.score_label_sets import score_grouped
-from emotion_llama.evaluate.score_sentiment import answered_valence, score_sentiment, word_valence
-from emotion_llama.evaluate.score_wheel import score_hits, score_wheel
+from emotion_llama.evaluate.scorers.label_sets import score_grouped
+from emotion_llama.evaluate.scorers.sentiment import answered_valence, score_sentiment, word_valence
+from emotion_llama.evaluate.scorers.wheel import score_hits, score_wheel
 from emotion_llama.evaluate.suite import ScoreSettings
 from emotion_llama.metrics.wheel_tables import WheelTables, make_wheel, own_tables
 

@@ -8,9 +8,9 @@ from sklearn.metrics import f1_score, recall_score
 
 from emotion_llama.clip import Clip
 from emotion_llama.errors import ManifestError, UsageError
-from emotion_llama.evaluate.label_table import true_label
 from emotion_llama.evaluate.records import Item, Prediction
-from emotion_llama.evaluate.score_labels import score_labels, score_labels_and_valence
+from emotion_llama.evaluate.scorers.label_table import true_label
+from emotion_llama.evaluate.scorers.labels import score_labels, score_labels_and_valence
 from emotion_llama.evaluate.suite import ScoreSettings
 
 QUICK = ScoreSettings(draws=200)

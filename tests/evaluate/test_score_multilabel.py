@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_sc
 from emotion_llama.clip import Clip
 from emotion_llama.errors import UsageError
 from emotion_llama.evaluate.records import Item, Prediction, Scored
-from emotion_llama.evaluate.score_multilabel import score_exact_match_f1, score_multilabel
+from emotion_llama.evaluate.scorers.multilabel import score_exact_match_f1, score_multilabel
 from emotion_llama.evaluate.suite import ScoreSettings
 from emotion_llama.metrics.multilabel import constant_set
 

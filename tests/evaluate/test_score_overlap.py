@@ -9,7 +9,7 @@ from torchmetrics.functional.text import chrf_score
 from emotion_llama.clip import Clip
 from emotion_llama.errors import ManifestError, UsageError
 from emotion_llama.evaluate.records import Item, Prediction, Problem
-from emotion_llama.evaluate.score_overlap import (
+from emotion_llama.evaluate.scorers.overlap import (
     clue_overlap_proxy,
     emotion_words,
     label_overlap_proxy,

@@ -10,7 +10,6 @@ import pytest
 from emotion_llama.clip import Clip
 from emotion_llama.errors import ManifestError, OutputError
 from emotion_llama.evaluate.records import Item, Prediction
-from emotion_llama.evaluate.score_labels import score_labels
 from emotion_llama.evaluate.scored import (
     as_item,
     as_prediction,
@@ -18,6 +17,7 @@ from emotion_llama.evaluate.scored import (
     write_predictions,
     write_scored,
 )
+from emotion_llama.evaluate.scorers.labels import score_labels
 from emotion_llama.evaluate.suite import Part
 
 NAMES = ("Müller, 1.mp4", "line\u2028separator", "tab\tand\x85next", '"quoted"')

@@ -8,8 +8,8 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from emotion_llama.clip import Clip
 from emotion_llama.evaluate.records import Item, Prediction, Slice
-from emotion_llama.evaluate.score_labels import score_labels
-from emotion_llama.evaluate.slices import MAX_SLICE_VALUES
+from emotion_llama.evaluate.scorers.labels import score_labels
+from emotion_llama.evaluate.scorers.slices import MAX_SLICE_VALUES
 from emotion_llama.evaluate.suite import ScoreSettings
 
 LABELS = ("happy", "sad", "neutral")

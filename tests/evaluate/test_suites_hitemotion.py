@@ -8,7 +8,8 @@ import pytest
 
 from emotion_llama.datasets.hitemotion import TASKS
 from emotion_llama.errors import ManifestError, UsageError
-from emotion_llama.evaluate.predictions import Answers, index, match
+from emotion_llama.evaluate.matching import index, match
+from emotion_llama.evaluate.predictions import Answers
 from emotion_llama.evaluate.records import Prediction, Scored
 from emotion_llama.evaluate.suite import Choice, Part, ScoreSettings
 from emotion_llama.evaluate.suites.hitemotion import SUITE

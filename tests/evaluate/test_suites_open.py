@@ -7,7 +7,8 @@ import pytest
 from emotion_llama.datasets.open_labels import read_open_clips, read_openset
 from emotion_llama.datasets.unibench import SETS, read_unibench
 from emotion_llama.errors import ManifestError, UsageError
-from emotion_llama.evaluate.predictions import index, match, read_predictions
+from emotion_llama.evaluate.matching import index, match
+from emotion_llama.evaluate.predictions import read_predictions
 from emotion_llama.evaluate.suite import Choice, ScoreSettings
 from emotion_llama.evaluate.suites import mer_ov, mer_unibench, ov_wheel
 

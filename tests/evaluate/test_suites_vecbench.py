@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
-from emotion_llama.evaluate.predictions import Answers, index, match
+from emotion_llama.evaluate.matching import index, match
+from emotion_llama.evaluate.predictions import Answers
 from emotion_llama.evaluate.records import Prediction, Scored
 from emotion_llama.evaluate.suite import Choice, Part, ScoreSettings
 from emotion_llama.evaluate.suites.vecbench import SUITE

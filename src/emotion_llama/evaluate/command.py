@@ -14,11 +14,11 @@ from emotion_llama.clip import MODALITIES, TASKS
 from emotion_llama.errors import UsageError
 from emotion_llama.evaluate.asking import Ask, ask_parts
 from emotion_llama.evaluate.records import Item, Prediction, Problem, Report, Side
+from emotion_llama.evaluate.report.terminal import show_report
 from emotion_llama.evaluate.runner import Answered, Run, match_file, read_parts, score_run
 from emotion_llama.evaluate.scored import PREDICTIONS, SCORED, write_predictions, write_scored
 from emotion_llama.evaluate.suite import Choice, Part, ScoreSettings, Suite
 from emotion_llama.evaluate.suites import find_suite
-from emotion_llama.evaluate.terminal import show_report
 from emotion_llama.labels import parse_label_set
 
 SIDES: tuple[str, ...] = get_args(Side)
@@ -63,7 +63,7 @@ class Request:
 
 def run_command(request: Request) -> int:
     """Run `evaluate`; gives the exit code: 0 scored, 1 some clips could not be asked, or problems with `--strict`."""
-    from emotion_llama.evaluate.report import write_report  # a missing plotting library is told before any work
+    from emotion_llama.evaluate.report.page import write_report  # a missing plotting library is told before any work
 
     suite = find_suite(request.suite)
     choice = _choice(request, suite)
@@ -127,7 +127,7 @@ def _refuse_idle_options(request: Request) -> None:
 
 
 def _export(request: Request, suite: Suite, parts: tuple[Part, ...]) -> int:
-    from emotion_llama.evaluate.robust import export
+    from emotion_llama.evaluate.robustness.model import export
 
     assert request.export is not None
     check_writable(request.export)
@@ -141,7 +141,10 @@ def _robust(report: Report, request: Request, suite: Suite, answered: Answered, 
     exported = request.export if request.predictions is not None else None
     if exported is None and not (request.model is not None and request.robustness):
         return report
-    from emotion_llama.evaluate.robust import exported_robustness, model_robustness  # loads pictures and sound
+    from emotion_llama.evaluate.robustness.model import (  # loads pictures and sound
+        exported_robustness,
+        model_robustness,
+    )
 
     if exported is not None:
         found = exported_robustness(answered, exported, settings)
@@ -278,7 +281,7 @@ def _judged(parts: tuple[Part, ...], request: Request) -> tuple[Part, ...]:
     """Let the judges of the command line score what they can. Raises `UsageError` if that is no part of the suite."""
     if not request.judges:
         return parts
-    from emotion_llama.evaluate.judging import judged_part, make_judges
+    from emotion_llama.evaluate.judge.parts import judged_part, make_judges
 
     if all(part.judged == "nothing" for part in parts):
         raise UsageError(f"suite {request.suite} has nothing for a judge; leave --judge out")

@@ -23,11 +23,11 @@ from emotion_llama.evaluate.comparison import (
     Disagreement,
     PairedDifference,
 )
-from emotion_llama.evaluate.label_table import Table, tabulate
 from emotion_llama.evaluate.provenance import git_commit
 from emotion_llama.evaluate.records import Report
-from emotion_llama.evaluate.report_words import lower_is_better
+from emotion_llama.evaluate.report.words import lower_is_better
 from emotion_llama.evaluate.scored import SCORED, ScoredClip, as_item, as_prediction, read_scored
+from emotion_llama.evaluate.scorers.label_table import Table, tabulate
 from emotion_llama.metrics.classes import class_statistic
 from emotion_llama.metrics.confidence import confidence_statistic
 from emotion_llama.metrics.label_sets import set_statistic, word_set
@@ -55,8 +55,8 @@ def run_compare(folders: Sequence[Path], out: Path, *, select: str, draws: int, 
 
     Raises `UsageError` for fewer than two runs, runs over different clips, too few draws, or a choice on a test side.
     """
-    from emotion_llama.evaluate.report import compare_page
-    from emotion_llama.evaluate.terminal import show_comparison
+    from emotion_llama.evaluate.report.page import compare_page
+    from emotion_llama.evaluate.report.terminal import show_comparison
 
     if draws < MIN_DRAWS:
         raise UsageError(f"--draws: an interval needs at least {MIN_DRAWS} draws, found {draws}")

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from emotion_llama.errors import UsageError
-from emotion_llama.evaluate.faithfulness import faithfulness
-from emotion_llama.evaluate.predictions import Answers, index, match, read_predictions, unknown_clips
+from emotion_llama.evaluate.matching import index, match, unknown_clips
+from emotion_llama.evaluate.predictions import Answers, read_predictions
 from emotion_llama.evaluate.provenance import provenance
 from emotion_llama.evaluate.records import Item, Prediction, Problem, Report, Scored
+from emotion_llama.evaluate.scorers.faithfulness import faithfulness
 from emotion_llama.evaluate.suite import Choice, Part, ScoreSettings, Suite
 from emotion_llama.metrics.statistic import Metric
 

@@ -9,7 +9,7 @@ from emotion_llama.datasets.crema_d import SPLIT, Channel, has_recordings, read_
 from emotion_llama.datasets.features import is_feature_folder, read_feature_clips
 from emotion_llama.datasets.splits import clips_of_side, read_split
 from emotion_llama.evaluate.records import Item, Published
-from emotion_llama.evaluate.score_labels import score_labels
+from emotion_llama.evaluate.scorers.labels import score_labels
 from emotion_llama.evaluate.suite import Choice, Part, Suite
 from emotion_llama.labels import LABEL_SETS
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from emotion_llama.clip import Clip
 from emotion_llama.errors import ManifestError, UsageError
 from emotion_llama.evaluate.records import Item, Side
-from emotion_llama.evaluate.score_labels import score_labels
+from emotion_llama.evaluate.scorers.labels import score_labels
 from emotion_llama.evaluate.suite import Choice, Part, Suite
 from emotion_llama.manifest import SUFFIXES, read_manifest
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from emotion_llama.datasets.emer import Language, Version, read_texts
 from emotion_llama.evaluate.records import Item, Published
-from emotion_llama.evaluate.score_overlap import score_reasons
+from emotion_llama.evaluate.scorers.overlap import score_reasons
 from emotion_llama.evaluate.suite import Choice, Part, Suite
 
 VARIANTS: dict[str, tuple[Version, Language]] = {

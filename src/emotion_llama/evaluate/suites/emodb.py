@@ -7,7 +7,7 @@ from pathlib import Path
 from emotion_llama.datasets.emodb import SPLIT, read_emodb
 from emotion_llama.datasets.splits import clips_of_side, read_split
 from emotion_llama.evaluate.records import Item
-from emotion_llama.evaluate.score_labels import score_labels
+from emotion_llama.evaluate.scorers.labels import score_labels
 from emotion_llama.evaluate.suite import Choice, Part, Suite
 from emotion_llama.labels import LABEL_SETS
 

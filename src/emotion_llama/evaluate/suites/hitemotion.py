@@ -7,8 +7,8 @@ from pathlib import Path
 
 from emotion_llama.datasets.hitemotion import TASKS, Question, Task, find_tasks, parse_facts, read_task
 from emotion_llama.evaluate.records import Item, Prediction, Published, Scored
-from emotion_llama.evaluate.score_labels import score_labels
-from emotion_llama.evaluate.score_multilabel import score_exact_match_f1, score_multilabel
+from emotion_llama.evaluate.scorers.labels import score_labels
+from emotion_llama.evaluate.scorers.multilabel import score_exact_match_f1, score_multilabel
 from emotion_llama.evaluate.suite import Choice, Part, Scorer, ScoreSettings, Suite
 
 _SCORERS: dict[str, Scorer] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from emotion_llama.datasets.mer import read_mer
 from emotion_llama.evaluate.records import Item, Published
-from emotion_llama.evaluate.score_labels import score_labels, score_labels_and_valence
+from emotion_llama.evaluate.scorers.labels import score_labels, score_labels_and_valence
 from emotion_llama.evaluate.suite import Choice, Part, Scorer, Suite
 from emotion_llama.labels import LABEL_SETS
 

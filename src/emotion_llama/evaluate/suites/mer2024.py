@@ -6,7 +6,7 @@ from pathlib import Path
 
 from emotion_llama.datasets.mer import read_mer
 from emotion_llama.evaluate.records import Item, Published
-from emotion_llama.evaluate.score_labels import score_labels
+from emotion_llama.evaluate.scorers.labels import score_labels
 from emotion_llama.evaluate.suite import Choice, Part, Suite
 from emotion_llama.labels import LABEL_SETS
 

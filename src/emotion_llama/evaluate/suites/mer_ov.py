@@ -7,7 +7,7 @@ from pathlib import Path
 from emotion_llama.datasets.open_labels import find_groups, read_open_clips
 from emotion_llama.errors import ManifestError
 from emotion_llama.evaluate.records import Item, Published
-from emotion_llama.evaluate.score_label_sets import GROUPS_KEY, score_grouped
+from emotion_llama.evaluate.scorers.label_sets import GROUPS_KEY, score_grouped
 from emotion_llama.evaluate.suite import Choice, Part, Suite
 
 _ARITHMETIC = "table 4 of the paper, recalled; the gap of 8.52 to GPT-4V is confirmed in its text"

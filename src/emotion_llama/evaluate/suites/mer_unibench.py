@@ -9,8 +9,8 @@ from pathlib import Path
 from emotion_llama.datasets.unibench import SETS, Kind, read_unibench
 from emotion_llama.errors import ManifestError
 from emotion_llama.evaluate.records import Item, Prediction, Published, Scored
-from emotion_llama.evaluate.score_sentiment import score_sentiment
-from emotion_llama.evaluate.score_wheel import CANDIDATES_KEY, score_hits, score_wheel
+from emotion_llama.evaluate.scorers.sentiment import score_sentiment
+from emotion_llama.evaluate.scorers.wheel import CANDIDATES_KEY, score_hits, score_wheel
 from emotion_llama.evaluate.suite import Choice, Part, Scorer, ScoreSettings, Suite
 from emotion_llama.evaluate.suites.ov_wheel import VARIANTS, choose_tables
 from emotion_llama.metrics.wheel_tables import WheelTables

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from emotion_llama.errors import ManifestError, UsageError
 from emotion_llama.evaluate.records import Published
-from emotion_llama.evaluate.score_labels import score_labels
+from emotion_llama.evaluate.scorers.labels import score_labels
 from emotion_llama.evaluate.suite import Choice, Part, Suite
 from emotion_llama.evaluate.suites import custom
 

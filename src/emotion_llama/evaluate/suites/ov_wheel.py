@@ -8,7 +8,7 @@ from pathlib import Path
 from emotion_llama.datasets.open_labels import read_open_clips
 from emotion_llama.errors import ManifestError, UsageError
 from emotion_llama.evaluate.records import Item
-from emotion_llama.evaluate.score_wheel import score_wheel
+from emotion_llama.evaluate.scorers.wheel import score_wheel
 from emotion_llama.evaluate.suite import Choice, Part, Suite
 from emotion_llama.metrics.wheel_tables import WheelTables, has_official, own_tables, read_official
 

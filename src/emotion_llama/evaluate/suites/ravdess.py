@@ -9,7 +9,7 @@ from emotion_llama.datasets.ravdess import SPLIT, has_modality, read_ravdess
 from emotion_llama.datasets.splits import clips_of_side, read_split
 from emotion_llama.errors import ManifestError
 from emotion_llama.evaluate.records import Item, Published
-from emotion_llama.evaluate.score_labels import score_labels
+from emotion_llama.evaluate.scorers.labels import score_labels
 from emotion_llama.evaluate.suite import Choice, Part, Suite
 from emotion_llama.labels import LABEL_SETS
 

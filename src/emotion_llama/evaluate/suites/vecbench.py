@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from emotion_llama.datasets.vecbench import GROUPS, Picture, group_of, read_vecbench
 from emotion_llama.errors import UsageError
 from emotion_llama.evaluate.records import Bin, Item, Prediction, Problem, Published, Scored
-from emotion_llama.evaluate.score_labels import score_labels
+from emotion_llama.evaluate.scorers.labels import score_labels
 from emotion_llama.evaluate.suite import Choice, Part, ScoreSettings, Suite
 from emotion_llama.labels import translate
 from emotion_llama.metrics.confidence import stated_reliability, stated_statistic
@@ -104,10 +104,11 @@ def _scored(
         f"Calibration is over the {len(right)} of {len(items)} images with a confidence. ece_vec only compares with "
         "the benchmark: a confidence of 1 falls into none of its bins (ece_vec_dropped_rate)."
     )
+    every = metrics | found
     return base.model_copy(
         update={
-            "metrics": metrics | found,
-            "headline": tuple(name for name in HEADLINE if name in metrics | found),
+            "metrics": every,
+            "headline": tuple(name for name in HEADLINE if name in every and every[name].value is not None),
             "chance": chance,
             "majority": majority,
             "reliability": _bins(confidence, right),

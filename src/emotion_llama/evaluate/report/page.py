@@ -21,16 +21,16 @@ from markupsafe import Markup
 from emotion_llama.analyze.writers import write_text
 from emotion_llama.clip import Record
 from emotion_llama.errors import OutputError, UsageError
-from emotion_llama.evaluate import report_words
 from emotion_llama.evaluate.comparison import Comparison, PairedDifference
 from emotion_llama.evaluate.records import Problem, Report, Scored
-from emotion_llama.evaluate.report_extras import extra_sections, robustness_of
-from emotion_llama.evaluate.report_words import AFTER_TEMPERATURE, PROBLEM_NAMES, Facts, facts, metric_group
+from emotion_llama.evaluate.report import words as report_words
+from emotion_llama.evaluate.report.extras import extra_sections, robustness_of
+from emotion_llama.evaluate.report.words import AFTER_TEMPERATURE, PROBLEM_NAMES, Facts, facts, metric_group
 from emotion_llama.metrics.statistic import Metric
 
 try:
-    from emotion_llama.evaluate import figures
-    from emotion_llama.evaluate.report_figures import (
+    from emotion_llama.evaluate.report import figures
+    from emotion_llama.evaluate.report.page_figures import (
         comparable,
         draw_robustness,
         draw_scores,
@@ -140,7 +140,7 @@ def _drawn_extras(report: Report) -> dict[str, Figure]:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("emotion_llama.evaluate", "."),
+        loader=PackageLoader("emotion_llama.evaluate.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

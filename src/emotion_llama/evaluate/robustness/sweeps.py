@@ -19,13 +19,20 @@ from typing import Any
 
 from emotion_llama.errors import MediaError, UsageError
 from emotion_llama.evaluate.asking import file_name
-from emotion_llama.evaluate.conditions import Condition, Level, changes, level_name
-from emotion_llama.evaluate.corrupt.picture import FindFace
-from emotion_llama.evaluate.corrupt.words import vocabulary
-from emotion_llama.evaluate.levels import Damage, LevelAnswers, clip_notes, damaged_item, read_level, write_level
-from emotion_llama.evaluate.looks import Look, fitting, levels_for, look, problem
 from emotion_llama.evaluate.records import Item, Prediction, Problem
-from emotion_llama.evaluate.robustness_curve import ConditionScore, RobustnessReport, ScorePart, Sweep, score_sweep
+from emotion_llama.evaluate.robustness.conditions import Condition, Level, changes, level_name
+from emotion_llama.evaluate.robustness.corrupt.picture import FindFace
+from emotion_llama.evaluate.robustness.corrupt.words import vocabulary
+from emotion_llama.evaluate.robustness.curve import ConditionScore, RobustnessReport, ScorePart, Sweep, score_sweep
+from emotion_llama.evaluate.robustness.levels import (
+    Damage,
+    LevelAnswers,
+    clip_notes,
+    damaged_item,
+    read_level,
+    write_level,
+)
+from emotion_llama.evaluate.robustness.looks import Look, fitting, levels_for, look, problem
 from emotion_llama.evaluate.suite import Part, ScoreSettings
 
 FOLDER = "robustness"

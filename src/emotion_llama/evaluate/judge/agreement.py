@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from emotion_llama.clip import Record
 from emotion_llama.errors import UsageError
-from emotion_llama.evaluate.judge_overlap import CLUE, INVALID, LABEL, JudgeScores, rate_metrics
+from emotion_llama.evaluate.judge.overlap import CLUE, INVALID, LABEL, JudgeScores, rate_metrics
 from emotion_llama.evaluate.records import Problem
 from emotion_llama.evaluate.suite import ScoreSettings
 from emotion_llama.metrics.resample import intervals, speaker_codes

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from emotion_llama.evaluate.records import Report
-from emotion_llama.evaluate.report_words import Facts, Table, cell, facts, metric_name, with_interval
-from emotion_llama.evaluate.robustness_curve import ConditionScore, RobustnessReport
+from emotion_llama.evaluate.report.words import Facts, Table, cell, facts, metric_name, with_interval
+from emotion_llama.evaluate.robustness.curve import ConditionScore, RobustnessReport
 from emotion_llama.metrics.statistic import Metric
 
 SHOWN_EXAMPLES = 6

@@ -14,8 +14,8 @@ from rich.text import Text
 from emotion_llama.analyze.console import printable
 from emotion_llama.evaluate.comparison import Comparison
 from emotion_llama.evaluate.records import Problem, Report
-from emotion_llama.evaluate.report_extras import VERDICTS, robustness_of
-from emotion_llama.evaluate.report_words import (
+from emotion_llama.evaluate.report.extras import VERDICTS, robustness_of
+from emotion_llama.evaluate.report.words import (
     PROBLEM_NAMES,
     interval,
     lower_is_better,

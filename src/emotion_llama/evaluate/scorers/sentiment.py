@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from emotion_llama.errors import ManifestError, UsageError
 from emotion_llama.evaluate.records import Item, Prediction, Problem, Scored
-from emotion_llama.evaluate.score_label_sets import open_intervals, said_words
+from emotion_llama.evaluate.scorers.label_sets import open_intervals, said_words
 from emotion_llama.evaluate.suite import ScoreSettings
 from emotion_llama.labels import VALENCE, VALENCE_SOURCE, canonical, is_known
 from emotion_llama.metrics.sentiment import sign_statistic

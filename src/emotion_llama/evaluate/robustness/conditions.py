@@ -13,7 +13,7 @@ from emotion_llama.clip import Modality
 from emotion_llama.errors import UsageError
 
 if TYPE_CHECKING:
-    from emotion_llama.evaluate.corrupt.write import Corruption
+    from emotion_llama.evaluate.robustness.corrupt.write import Corruption
 
 Level = float | str
 """A strength in the condition's unit, or a name where levels have no size."""
@@ -102,7 +102,9 @@ def level_name(level: Level) -> str:
 
 def corruption(condition: Condition, level: Level, seed: int) -> Corruption:
     """Give the damage to the recording at one level of a sound or picture condition."""
-    from emotion_llama.evaluate.corrupt.write import Corruption  # loads av and cv2; a report names conditions only
+    from emotion_llama.evaluate.robustness.corrupt.write import (
+        Corruption,  # loads av and cv2; a report names conditions only
+    )
 
     return Corruption(condition.name, 0.0 if isinstance(level, str) else level, seed)
 

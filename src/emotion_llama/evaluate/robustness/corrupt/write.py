@@ -17,11 +17,18 @@ from numpy.typing import NDArray
 
 from emotion_llama.clip import Clip
 from emotion_llama.errors import MediaError, NoStreamError, OutputError, UsageError
-from emotion_llama.evaluate.corrupt.mux import write_sound, write_still, write_video
-from emotion_llama.evaluate.corrupt.noise import noise
-from emotion_llama.evaluate.corrupt.picture import FindFace, blur, drop_frames, dropped_frames, low_light, occlude
-from emotion_llama.evaluate.corrupt.seed import clip_seed
-from emotion_llama.evaluate.corrupt.sound import add_noise, mp3_round_trip, telephone
+from emotion_llama.evaluate.robustness.corrupt.mux import write_sound, write_still, write_video
+from emotion_llama.evaluate.robustness.corrupt.noise import noise
+from emotion_llama.evaluate.robustness.corrupt.picture import (
+    FindFace,
+    blur,
+    drop_frames,
+    dropped_frames,
+    low_light,
+    occlude,
+)
+from emotion_llama.evaluate.robustness.corrupt.seed import clip_seed
+from emotion_llama.evaluate.robustness.corrupt.sound import add_noise, mp3_round_trip, telephone
 from emotion_llama.media import Frame, MediaInfo, iter_frames, probe, read_waveform
 
 FLOATS = NDArray[np.float32]

@@ -12,12 +12,12 @@ from pydantic import ValidationError
 
 from emotion_llama.analyze.writers import write_text
 from emotion_llama.errors import ManifestError
-from emotion_llama.evaluate.conditions import Condition, Level, corruption
-from emotion_llama.evaluate.corrupt.picture import FindFace
-from emotion_llama.evaluate.corrupt.seed import clip_seed
-from emotion_llama.evaluate.corrupt.words import asr_errors
-from emotion_llama.evaluate.corrupt.write import corrupt_recording
 from emotion_llama.evaluate.records import Item, Prediction
+from emotion_llama.evaluate.robustness.conditions import Condition, Level, corruption
+from emotion_llama.evaluate.robustness.corrupt.picture import FindFace
+from emotion_llama.evaluate.robustness.corrupt.seed import clip_seed
+from emotion_llama.evaluate.robustness.corrupt.words import asr_errors
+from emotion_llama.evaluate.robustness.corrupt.write import corrupt_recording
 from emotion_llama.evaluate.suite import Part
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from emotion_llama.clip import MODALITIES, Clip, Modality
 from emotion_llama.errors import MediaError
-from emotion_llama.evaluate.conditions import Condition, Level
 from emotion_llama.evaluate.records import Item, Problem
+from emotion_llama.evaluate.robustness.conditions import Condition, Level
 from emotion_llama.evaluate.suite import Part
 from emotion_llama.media import probe
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_llama.evaluate.groups import group_values
-from emotion_llama.evaluate.label_table import Table
 from emotion_llama.evaluate.records import Item, Slice
+from emotion_llama.evaluate.scorers.label_table import Table
 from emotion_llama.evaluate.suite import ScoreSettings
 from emotion_llama.metrics.classes import class_statistic
 from emotion_llama.metrics.statistic import Metric, Statistic

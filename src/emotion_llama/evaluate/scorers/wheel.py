@@ -14,7 +14,7 @@ import numpy as np
 
 from emotion_llama.errors import ManifestError
 from emotion_llama.evaluate.records import Item, Prediction, Scored
-from emotion_llama.evaluate.score_label_sets import (
+from emotion_llama.evaluate.scorers.label_sets import (
     commonest_word,
     open_intervals,
     read_open_answers,

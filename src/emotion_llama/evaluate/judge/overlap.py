@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from emotion_llama.clip import Record
 from emotion_llama.errors import EndpointError, ManifestError, UsageError
-from emotion_llama.evaluate.judge import Judge, Verdict, extract_labels, judge_answer, judge_problem
-from emotion_llama.evaluate.judge_prompts import LOWEST, PROMPT_VERSION, Score, clue_prompt, label_prompt, read_score
+from emotion_llama.evaluate.judge.judge import Judge, Verdict, extract_labels, judge_answer, judge_problem
+from emotion_llama.evaluate.judge.prompts import LOWEST, PROMPT_VERSION, Score, clue_prompt, label_prompt, read_score
 from emotion_llama.evaluate.records import Item, Prediction, Problem, Scored
 from emotion_llama.evaluate.suite import Scorer, ScoreSettings
 from emotion_llama.metrics.resample import intervals, speaker_codes

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_llama.clip import Record
-from emotion_llama.evaluate.conditions import Condition, Level, level_name
-from emotion_llama.evaluate.label_table import mean_statistic, tabulate
 from emotion_llama.evaluate.records import FORMAT_VERSION, Prediction, Problem, Scored
+from emotion_llama.evaluate.robustness.conditions import Condition, Level, level_name
+from emotion_llama.evaluate.scorers.label_table import mean_statistic, tabulate
 from emotion_llama.evaluate.suite import Part, ScoreSettings
 from emotion_llama.metrics.classes import GUESSED, class_scores
 from emotion_llama.metrics.resample import intervals, speaker_codes

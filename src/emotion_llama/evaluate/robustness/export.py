@@ -22,15 +22,16 @@ from emotion_llama.analyze.writers import write_text
 from emotion_llama.clip import Clip, Record
 from emotion_llama.errors import ManifestError, MediaError, UsageError
 from emotion_llama.evaluate.asking import blind, file_name
-from emotion_llama.evaluate.conditions import CONDITIONS, Condition, Level, level_name
-from emotion_llama.evaluate.corrupt.picture import FindFace
-from emotion_llama.evaluate.corrupt.words import vocabulary
-from emotion_llama.evaluate.levels import Damage, damaged_item
-from emotion_llama.evaluate.looks import fitting, look, problem
-from emotion_llama.evaluate.predictions import index, match, read_predictions
+from emotion_llama.evaluate.matching import index, match
+from emotion_llama.evaluate.predictions import read_predictions
 from emotion_llama.evaluate.records import Prediction, Problem
-from emotion_llama.evaluate.robustness import CLEAN, report_notes
-from emotion_llama.evaluate.robustness_curve import ConditionScore, RobustnessReport, ScorePart, Sweep, score_sweep
+from emotion_llama.evaluate.robustness.conditions import CONDITIONS, Condition, Level, level_name
+from emotion_llama.evaluate.robustness.corrupt.picture import FindFace
+from emotion_llama.evaluate.robustness.corrupt.words import vocabulary
+from emotion_llama.evaluate.robustness.curve import ConditionScore, RobustnessReport, ScorePart, Sweep, score_sweep
+from emotion_llama.evaluate.robustness.levels import Damage, damaged_item
+from emotion_llama.evaluate.robustness.looks import fitting, look, problem
+from emotion_llama.evaluate.robustness.sweeps import CLEAN, report_notes
 from emotion_llama.evaluate.suite import Part, ScoreSettings
 from emotion_llama.manifest import write_manifest
 

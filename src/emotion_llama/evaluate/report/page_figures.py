@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from emotion_llama.analyze.writers import write_text
 from emotion_llama.errors import OutputError
-from emotion_llama.evaluate import figures
-from emotion_llama.evaluate.judge_overlap import CLUE, LABEL
+from emotion_llama.evaluate.judge.overlap import CLUE, LABEL
 from emotion_llama.evaluate.records import Published, Report, Scored
-from emotion_llama.evaluate.report_words import metric_name
-from emotion_llama.evaluate.robustness_curve import ConditionScore, RobustnessReport
+from emotion_llama.evaluate.report import figures
+from emotion_llama.evaluate.report.words import metric_name
+from emotion_llama.evaluate.robustness.curve import ConditionScore, RobustnessReport
 from emotion_llama.metrics.statistic import Metric
 
 BIG_PT = 420.0

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_llama.evaluate.corrupt.music import music
+from emotion_llama.evaluate.robustness.corrupt.music import music
 from emotion_llama.media.types import SAMPLE_RATE_HZ
 
 FLOATS = NDArray[np.float32]

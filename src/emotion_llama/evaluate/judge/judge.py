@@ -15,8 +15,8 @@ from typing import Any, Generic, TypeVar
 from emotion_llama.clip import Record
 from emotion_llama.endpoint import Endpoint, EndpointSettings, in_order
 from emotion_llama.errors import EndpointError, UsageError
-from emotion_llama.evaluate.judge_cache import JudgeCache
-from emotion_llama.evaluate.judge_prompts import (
+from emotion_llama.evaluate.judge.cache import JudgeCache
+from emotion_llama.evaluate.judge.prompts import (
     HIGHEST,
     LOWEST,
     PROMPT_VERSION,
@@ -29,7 +29,7 @@ from emotion_llama.evaluate.judge_prompts import (
     words_prompt,
 )
 from emotion_llama.evaluate.records import Item, Prediction, Problem
-from emotion_llama.evaluate.score_label_sets import GROUPS_KEY, said_words, true_words
+from emotion_llama.evaluate.scorers.label_sets import GROUPS_KEY, said_words, true_words
 from emotion_llama.metrics.grouping import Groups
 from emotion_llama.metrics.label_sets import word_set
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from emotion_llama.evaluate.corrupt.sound import pcm16
+from emotion_llama.evaluate.robustness.corrupt.sound import pcm16
 from emotion_llama.media import SAMPLE_RATE_HZ, Frame
 
 TICKS_HZ = 90_000

@@ -9,15 +9,16 @@ from pathlib import Path
 
 from emotion_llama.datasets.emer import read_answers
 from emotion_llama.errors import EndpointError, ManifestError, UsageError
-from emotion_llama.evaluate.anchoring import PUBLISHED, Anchor, Anchored, Aspect, fit_anchor
-from emotion_llama.evaluate.judge import Judge, group_items, judge_from
-from emotion_llama.evaluate.judge_agreement import JudgePanel, judge_panel
-from emotion_llama.evaluate.judge_overlap import CLUE, LABEL, judge_overlap, score_answers
-from emotion_llama.evaluate.judge_prompts import PROMPT_VERSION
-from emotion_llama.evaluate.predictions import Answers, index, match
+from emotion_llama.evaluate.judge.agreement import JudgePanel, judge_panel
+from emotion_llama.evaluate.judge.anchoring import PUBLISHED, Anchor, Anchored, Aspect, fit_anchor
+from emotion_llama.evaluate.judge.judge import Judge, group_items, judge_from
+from emotion_llama.evaluate.judge.overlap import CLUE, LABEL, judge_overlap, score_answers
+from emotion_llama.evaluate.judge.prompts import PROMPT_VERSION
+from emotion_llama.evaluate.matching import index, match
+from emotion_llama.evaluate.predictions import Answers
 from emotion_llama.evaluate.records import Item, Prediction, Scored
-from emotion_llama.evaluate.score_label_sets import GROUPS_KEY
-from emotion_llama.evaluate.score_overlap import with_judge
+from emotion_llama.evaluate.scorers.label_sets import GROUPS_KEY
+from emotion_llama.evaluate.scorers.overlap import with_judge
 from emotion_llama.evaluate.suite import Part, Scorer, ScoreSettings
 
 CACHE = "judge"

@@ -14,10 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_llama.errors import ManifestError
-from emotion_llama.evaluate.label_confidence import null_settings, reliability_bins, risk_curve, score_confidence
-from emotion_llama.evaluate.label_table import Table, mean_statistic, tabulate
 from emotion_llama.evaluate.records import ClassScores, Confusion, Item, Prediction, Scored, Slice
-from emotion_llama.evaluate.slices import slice_records, slice_statistics
+from emotion_llama.evaluate.scorers.label_confidence import (
+    null_settings,
+    reliability_bins,
+    risk_curve,
+    score_confidence,
+)
+from emotion_llama.evaluate.scorers.label_table import Table, mean_statistic, tabulate
+from emotion_llama.evaluate.scorers.slices import slice_records, slice_statistics
 from emotion_llama.evaluate.suite import ScoreSettings
 from emotion_llama.metrics.classes import class_statistic, guess_scores, mer2023_statistic
 from emotion_llama.metrics.resample import intervals, speaker_codes

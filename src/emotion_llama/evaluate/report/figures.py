@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from emotion_llama.analyze.console import printable
-from emotion_llama.evaluate.figure_style import (
+from emotion_llama.evaluate.records import Bin, ClassScores, Confusion, Published, Slice
+from emotion_llama.evaluate.report.figure_style import (
     ACCENT,
     BAR,
     INK,
@@ -37,8 +38,7 @@ from emotion_llama.evaluate.figure_style import (
     svg_text,
     whisker,
 )
-from emotion_llama.evaluate.records import Bin, ClassScores, Confusion, Published, Slice
-from emotion_llama.evaluate.report_words import metric_name
+from emotion_llama.evaluate.report.words import metric_name
 from emotion_llama.metrics.statistic import Metric
 
 __all__ = (

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_llama.errors import UsageError
-from emotion_llama.evaluate.label_table import Table, tabulate
 from emotion_llama.evaluate.records import Bin
+from emotion_llama.evaluate.scorers.label_table import Table, tabulate
 from emotion_llama.evaluate.suite import ScoreSettings
 from emotion_llama.metrics.confidence import confidence_statistic, null_ece, reliability
 from emotion_llama.metrics.ranking import rank_statistic, risk_coverage

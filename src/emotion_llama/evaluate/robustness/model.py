@@ -13,14 +13,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from emotion_llama.clip import MODALITIES, Analysis
 from emotion_llama.errors import AssetError, EmotionLlamaError, UsageError
 from emotion_llama.evaluate.asking import Ask, blind, settings_for
-from emotion_llama.evaluate.conditions import Condition, parse_conditions
-from emotion_llama.evaluate.corrupt.picture import FindFace
-from emotion_llama.evaluate.levels import face_finder
-from emotion_llama.evaluate.predictions import Answers, index, match
+from emotion_llama.evaluate.matching import index, match
+from emotion_llama.evaluate.predictions import Answers
 from emotion_llama.evaluate.records import Item, Prediction, Scored
-from emotion_llama.evaluate.robustness import RobustnessOptions, run_robustness
-from emotion_llama.evaluate.robustness_curve import RobustnessReport, ScorePart
-from emotion_llama.evaluate.robustness_export import INDEX, Exported, export_corrupted, score_exported
+from emotion_llama.evaluate.robustness.conditions import Condition, parse_conditions
+from emotion_llama.evaluate.robustness.corrupt.picture import FindFace
+from emotion_llama.evaluate.robustness.curve import RobustnessReport, ScorePart
+from emotion_llama.evaluate.robustness.export import INDEX, Exported, export_corrupted, score_exported
+from emotion_llama.evaluate.robustness.levels import face_finder
+from emotion_llama.evaluate.robustness.sweeps import RobustnessOptions, run_robustness
 from emotion_llama.evaluate.suite import Part, ScoreSettings, Suite
 
 if TYPE_CHECKING:

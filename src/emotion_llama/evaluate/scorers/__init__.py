@@ -1,0 +1,1 @@
+"""Scorers: items and matched predictions → scores with intervals, one file a kind of answer."""
