@@ -194,3 +194,8 @@ def test_splits_are_part_of_the_package() -> None:
     package = Path(RAVDESS).parents[1]
     for file in ("ravdess", "emodb", "crema_d"):
         assert json.loads((package / "datasets" / f"{file}_split.json").read_text())["unit"] == "speaker"
+
+
+def test_melds_own_split_shares_people_and_says_so() -> None:
+    assert find_suite("meld").shares_people and "same characters" in find_suite("meld").caution
+    assert not any(find_suite(name).shares_people for name in ("ravdess", "emodb", "crema-d", "custom"))

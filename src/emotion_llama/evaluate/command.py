@@ -202,7 +202,7 @@ def _validation(
         )
     read = read_parts(suite, data, replace(choice, side=side, labels=labels))
     parts = tuple(replace(part, labels=labels) for part in read)
-    _keep_apart(parts, scored)
+    _keep_apart(parts, scored, people_too=not suite.shares_people)
     answered, wrong = match_file(request.validation_predictions, parts)
     # one file may hold the answers about both sides: those about the scored one are no problem here
     problems += [
@@ -213,7 +213,8 @@ def _validation(
     return [item for part in parts for item in part.items], [p for _, found in answered for p in found]
 
 
-def _keep_apart(validation: tuple[Part, ...], scored: tuple[Part, ...]) -> None:
+def _keep_apart(validation: tuple[Part, ...], scored: tuple[Part, ...], people_too: bool) -> None:
+    """Raise `UsageError` for a clip on both sides, and for a person unless the data set's own split shares people."""
     clips = {item.clip.clip for part in scored for item in part.items}
     speakers = {item.clip.speaker for part in scored for item in part.items} - {None}
     for part in validation:
@@ -223,7 +224,7 @@ def _keep_apart(validation: tuple[Part, ...], scored: tuple[Part, ...]) -> None:
                     f"clip {item.clip.clip!r} is in the validation and in the scored side; keep them apart (custom: by "
                     "a column split in --data, or another file as --validation-data)"
                 )
-            if item.clip.speaker in speakers:
+            if people_too and item.clip.speaker in speakers:
                 raise UsageError(
                     f"speaker {item.clip.speaker!r} is in the validation and in the scored side; split by speaker"
                 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, field_validator
 
 from emotion_llama.clip import Clip, Observation, Record, VoiceMeasures
 from emotion_llama.metrics.statistic import Metric
@@ -154,32 +154,17 @@ class Published(Record):
     source: str
 
 
-class Report(Record):
-    """`report.json`. The fields of the only part, or of all parts together, stand at the top; `parts` has each."""
+class Report(Scored):
+    """`report.json`. The scores of the only part, or of all parts together, stand at the top; `parts` has each."""
 
     format_version: str = FORMAT_VERSION
     suite: str
     title: str
     side: Side
     system: str
-    n_asked: int
-    n_scored: int
-    chance: float | None
-    majority: float | None
-    metrics: dict[str, Metric]
-    headline: tuple[str, ...]
-    class_counts: dict[str, int] = {}
-    per_class: dict[str, ClassScores] = {}
-    confusion: Confusion | None = None
-    reliability: tuple[Bin, ...] = ()
-    risk_coverage: tuple[tuple[float, float], ...] = ()
-    slices: tuple[Slice, ...] = ()
     parts: dict[str, Scored] = {}
     published: tuple[Published, ...] = ()
     faithfulness: dict[str, Any] = {}
     leaks: dict[str, Any] = {}
     robustness: dict[str, Any] = {}
-    problems: tuple[Problem, ...] = ()
-    notes: tuple[str, ...] = ()
-    settings: dict[str, Any] = Field(default_factory=dict)
-    provenance: dict[str, Any] = Field(default_factory=dict)
+    provenance: dict[str, Any] = {}

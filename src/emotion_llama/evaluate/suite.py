@@ -62,7 +62,8 @@ class Suite:
 
     `needs` says what the folder must hold, `access` how one gets it, `licence` its terms, `chance` the score of a
     guesser in words. `words`: whether a model is given the transcript of the data set ("given"), hears for itself
-    ("heard") or gets none ("none"). `tasks` are what a model is asked.
+    ("heard") or gets none ("none"). `tasks` are what a model is asked. `shares_people`: the data set's own split has
+    the same people on several sides.
     """
 
     name: str
@@ -79,3 +80,4 @@ class Suite:
     tasks: tuple[Task, ...] = ("emotion",)
     published: tuple[Published, ...] = field(default=())
     caution: str = ""
+    shares_people: bool = False
