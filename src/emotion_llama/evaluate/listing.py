@@ -11,6 +11,10 @@ from emotion_llama.evaluate.suite import Suite
 from emotion_llama.evaluate.suites import FILES, find_suite
 
 
+SHOWN = 5
+"""Published scores that the list of all suites names; one suite's own list has them all, with their sources."""
+
+
 def show_suites(name: str = "", console: Console | None = None) -> None:
     """Print all suites in short, or one of them (`name`) with its published scores. Raises `UsageError`."""
     console = console or Console()
@@ -43,9 +47,10 @@ def _facts(suite: Suite) -> list[tuple[str, str]]:
     if any(suite.variants):
         facts.append(("variants", ", ".join(v or "(none)" for v in suite.variants)))
     if suite.published:
-        best = suite.published[0]
-        more = f"; {len(suite.published) - 1} more" if len(suite.published) > 1 else ""
-        facts.append(("published", f"{best.system} {best.metric} {best.value:g} ({best.source}){more}"))
+        shown = [f"{row.system} {row.metric} {row.value:g}" for row in suite.published[:SHOWN]]
+        more = len(suite.published) - len(shown)
+        shown += [f"{more} more: evaluate {suite.name} --list"] if more else []
+        facts.append(("published", "; ".join(shown)))
     return facts
 
 
