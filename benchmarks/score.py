@@ -90,8 +90,8 @@ def robustness_rows(model: str) -> Iterator[Row]:
         "pictures-robustness",
         "press pictures (muxspace)",
         "video",
-        f"custom --data {{out}}/pictures.jsonl --labels mux8 --model {model} --limit 60 "
-        "--robustness blur,low-light,occlusion,label-order",
+        f"custom --data {{out}}/pictures.jsonl --labels mux8 --model {model} --limit 40 "
+        "--robustness blur,low-light,occlusion",
     )
 
 

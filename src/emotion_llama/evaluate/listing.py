@@ -10,7 +10,6 @@ from rich.table import Table
 from emotion_llama.evaluate.suite import Suite
 from emotion_llama.evaluate.suites import FILES, find_suite
 
-
 SHOWN = 5
 """Published scores that the list of all suites names; one suite's own list has them all, with their sources."""
 
@@ -47,7 +46,10 @@ def _facts(suite: Suite) -> list[tuple[str, str]]:
     if any(suite.variants):
         facts.append(("variants", ", ".join(v or "(none)" for v in suite.variants)))
     if suite.published:
-        shown = [f"{row.system} {row.metric} {row.value:g}" for row in suite.published[:SHOWN]]
+        shown = [
+            f"{row.system}{f' ({row.setting})' if row.setting else ''} {row.metric} {row.value:g}"
+            for row in suite.published[:SHOWN]
+        ]
         more = len(suite.published) - len(shown)
         shown += [f"{more} more: evaluate {suite.name} --list"] if more else []
         facts.append(("published", "; ".join(shown)))
