@@ -89,7 +89,7 @@ def run_command(request: Request) -> int:
         parts=parts,
         predictions=path,
         settings=settings,
-        system=request.system or request.model or path.stem,
+        system=request.system or _system(request, path),
         train=request.train_data,
         asked=_asked(request),
     )
@@ -103,6 +103,13 @@ def run_command(request: Request) -> int:
     show_report(report, Console(), [path for path in written if path.suffix in (".html", ".json")])
     wrong = report.problems or report.leaks.get("findings") or report.leaks.get("speakers")
     return max(code, 1 if request.strict and wrong else 0)
+
+
+def _system(request: Request, predictions: Path) -> str:
+    """Name what answered: the file, or the model with what it was not given."""
+    if request.model is None:
+        return predictions.stem
+    return f"{request.model} without {request.without.replace(',', ', ')}" if request.without else request.model
 
 
 def _refuse_idle_options(request: Request) -> None:

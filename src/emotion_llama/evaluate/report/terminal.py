@@ -63,10 +63,13 @@ def show_comparison(comparison: Comparison, console: Console, written: Sequence[
         cells = [with_interval(system.metrics[key]) if key in system.metrics else "–" for key in keys]
         table.add_row(*map(_cell, (system.name, *cells, str(system.n))))
     console.print(table)
-    if comparison.differences:
+    headline = [d for d in comparison.differences if d.metric.rpartition(": ")[2] in keys]
+    if headline:
         table = _table("A → B", "score", "B − A", "p boot.", "p perm.")
-        for d in comparison.differences:
-            row = (f"{d.a} → {d.b}", metric_name(d.metric), with_interval(d.difference))
+        for before, d in zip((None, *headline), headline, strict=False):
+            pair = f"{d.a} → {d.b}"
+            same = before is not None and (before.a, before.b) == (d.a, d.b)
+            row = ("" if same else pair, metric_name(d.metric), with_interval(d.difference))
             table.add_row(*map(_cell, (*row, p_value(d.p_bootstrap), p_value(d.p_permutation))))
         console.print(table)
     for test in comparison.mcnemar:
