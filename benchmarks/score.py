@@ -135,7 +135,7 @@ def record(row: Row, report: Report) -> list[dict[str, Any]]:
             "name": row.name,
             "part": f"{row.title}{f', {name}' if name else ''}",
             "inputs": row.inputs,
-            "system": report.system,
+            "system": report.settings.get("model") or report.system,
             "command": shown(row.words, row.name),
             "n": part.n_asked,
             "n_scored": part.n_scored,
