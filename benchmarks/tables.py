@@ -126,7 +126,8 @@ def interval(metric: dict[str, float] | None) -> str:
     """Give a score with its interval."""
     if metric is None or metric["low"] is None:
         return plain(metric)
-    return f"{plain(metric)} ({metric['low']:.3f}–{metric['high']:.3f})"
+    dash = "–" if metric["low"] >= 0 else " to "
+    return f"{plain(metric)} ({metric['low']:.3f}{dash}{metric['high']:.3f})"
 
 
 def speed(record: dict[str, Any]) -> str:
