@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -172,9 +173,9 @@ def curves(row: Row, report: Report) -> dict[str, Any]:
 def _people(notes: Sequence[str]) -> int | None:
     """Read how many speakers were drawn; `None` where clips were drawn one by one."""
     for note in notes:
-        words = note.split()
-        if note.startswith("Intervals:") and words[1].isdigit():
-            return int(words[1])
+        drawn = re.match(r"Intervals[^:]*: (\d+) speakers", note)
+        if drawn:
+            return int(drawn[1])
     return None
 
 

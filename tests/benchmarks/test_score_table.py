@@ -45,7 +45,7 @@ def scored(**fields: Any) -> dict[str, Any]:
     scores = {name: metric(0.5) for name in ("war", "uar", "weighted_f1", "macro_f1")}
     return {
         "n_asked": 60, "n_scored": 59, "chance": 0.125, "majority": 0.133, "metrics": scores, "headline": ("war",),
-        "notes": ("Intervals: 4 speakers drawn with replacement, then their clips.",), **fields,
+        "notes": ("Intervals (10000 draws, seed 0): 4 speakers drawn with replacement, then their clips.",), **fields,
     }  # fmt: skip
 
 

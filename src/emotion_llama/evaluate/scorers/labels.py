@@ -77,7 +77,9 @@ def _score(
     found = intervals(
         [*statistics, *confidence], rank, n=len(items), groups=speakers, draws=settings.draws, seed=settings.seed
     )
-    return _scored(table, found, settings, notes + _resampling_note(speakers), slice_records(sliced, found, groups))
+    return _scored(
+        table, found, settings, notes + _resampling_note(speakers, settings), slice_records(sliced, found, groups)
+    )
 
 
 def _scored(
@@ -164,9 +166,10 @@ def _valence(items: Sequence[Item], predictions: Sequence[Prediction | None], ta
     return mer2023_statistic(table.truth, table.predicted, len(table.labels), truth, said)
 
 
-def _resampling_note(speakers: NDArray[np.int64] | None) -> list[str]:
+def _resampling_note(speakers: NDArray[np.int64] | None, settings: ScoreSettings) -> list[str]:
+    how = f"Intervals ({settings.draws} draws, seed {settings.seed})"
     if speakers is None:
-        return ["Intervals: clips drawn with replacement (all by one speaker, each by another, or speakers not known)."]
+        return [f"{how}: clips drawn with replacement (all by one speaker, each by another, or speakers not known)."]
     people = len(set(speakers.tolist()))
     few = "; with so few people they say little about others" if people < 10 else ""
-    return [f"Intervals: {people} speakers drawn with replacement, then their clips{few}."]
+    return [f"{how}: {people} speakers drawn with replacement, then their clips{few}."]
