@@ -55,7 +55,7 @@ def rows_by_side(clips: Sequence[Clip], split: Split) -> dict[str, NDArray[np.in
 
 
 def choose(
-    x: NDArray[np.float32], truth: NDArray[np.str_], sides: dict[str, NDArray[np.int64]]
+    x: NDArray[np.float64], truth: NDArray[np.str_], sides: dict[str, NDArray[np.int64]]
 ) -> tuple[Pipeline, float, dict[float, float]]:
     """Fit on train for each strength; give the best on validation, its strength, and the accuracy of each there."""
     fitted, accuracy = {}, {}
@@ -67,7 +67,7 @@ def choose(
     return fitted[best], best, accuracy
 
 
-def write_predictions(path: Path, clips: Sequence[Clip], model: Pipeline, x: NDArray[np.float32]) -> None:
+def write_predictions(path: Path, clips: Sequence[Clip], model: Pipeline, x: NDArray[np.float64]) -> None:
     """Write one JSON line a clip: clip, emotion, probabilities in the order of the label set."""
     classes = [str(label) for label in model.classes_]
     with path.open("w", encoding="utf-8") as file:
@@ -83,7 +83,7 @@ def run(data: Path, out: Path, inputs: str = "both") -> dict[str, object]:
     features = read_features(data, SET)
     split = read_split(SPLIT)
     sides = rows_by_side(features.clips, split)
-    x = vectors(features, inputs)
+    x = vectors(features, inputs).astype(np.float64)  # in float32 the fit depends on the number of threads
     truth = np.array([clip.emotion for clip in features.clips])
     model, strength, accuracy = choose(x, truth, sides)
     out.mkdir(parents=True, exist_ok=True)

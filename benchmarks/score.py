@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shlex
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 
 from emotion_llama.datasets.picture_folders import read_picture_folder
 from emotion_llama.evaluate.records import Report, Scored
+from emotion_llama.evaluate.scored import SCORED, ScoredClip, read_scored
 from emotion_llama.manifest import write_manifest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,7 +51,7 @@ def rows(model: str) -> Iterator[Row]:
         ("voice", "voice", " --without video,text"),
         ("words", "words", " --without video,audio"),
     ):
-        yield Row(f"ravdess-face-{name}", "RAVDESS talking faces", inputs, faces + without)
+        yield Row(f"ravdess-face-{name}", "RAVDESS talking faces of one man", inputs, faces + without)
     yield Row(
         "ravdess-voice", "RAVDESS voices", "voice",
         f"ravdess --data {{data}}/ravdess_audio --variant voice {ask} --without video,text "
@@ -128,8 +128,8 @@ def prepare(data: Path, out: Path) -> None:
     )  # fmt: skip
 
 
-def record(row: Row, report: Report) -> list[dict[str, Any]]:
-    """Give the lines of the table: one a part of the suite."""
+def record(row: Row, report: Report, clips: Sequence[ScoredClip]) -> list[dict[str, Any]]:
+    """Give the lines of the table: one a part of the suite. `clips` are those that were scored."""
     parts: dict[str, Report | Scored] = dict(report.parts) or {"": report}
     return [
         {
@@ -140,7 +140,7 @@ def record(row: Row, report: Report) -> list[dict[str, Any]]:
             "command": shown(row.words, row.name),
             "n": part.n_asked,
             "n_scored": part.n_scored,
-            "people": _people(part.notes),
+            "people": len({c.speaker for c in clips if name in ("", c.part)} - {None}),
             "chance": part.chance,
             "majority": part.majority,
             "metrics": {
@@ -170,15 +170,6 @@ def curves(row: Row, report: Report) -> dict[str, Any]:
             "conditions": lines}  # fmt: skip
 
 
-def _people(notes: Sequence[str]) -> int | None:
-    """Read how many speakers were drawn; `None` where clips were drawn one by one."""
-    for note in notes:
-        drawn = re.match(r"Intervals[^:]*: (\d+) speakers", note)
-        if drawn:
-            return int(drawn[1])
-    return None
-
-
 def main() -> None:
     """Run every row and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -199,7 +190,7 @@ def main() -> None:
         if arguments.only in row.name:
             _run(command(row.words, row.name, data, out))
         report = Report.model_validate_json((out / row.name / "report.json").read_bytes())
-        lines += record(row, report)
+        lines += record(row, report, read_scored(out / row.name / SCORED))
         first = first or report
     assert first is not None
     damaged = []

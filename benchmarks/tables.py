@@ -56,7 +56,7 @@ def results(record: dict[str, Any]) -> str:
 
 def _result(row: dict[str, Any]) -> list[str]:
     found = row["metrics"]
-    people = f" of {row['people']} people" if row["people"] else ""
+    people = f" of {row['people']} {'person' if row['people'] == 1 else 'people'}" if row["people"] else ""
     facts = {
         "WAR": interval(found["war"]),
         "UAR": interval(found["uar"]),

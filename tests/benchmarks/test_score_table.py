@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from emotion_llama.evaluate.records import Report, Scored
+from emotion_llama.evaluate.scored import ScoredClip
 from emotion_llama.evaluate.suites import find_suite
 from emotion_llama.metrics.statistic import Metric
 
@@ -35,6 +36,9 @@ def score() -> ModuleType:
 @pytest.fixture(scope="module")
 def tables() -> ModuleType:
     return module("tables")
+
+
+FOUR = [ScoredClip(part="voice", clip=str(n), speaker=f"Actor_{n % 4}", answered=True) for n in range(8)]
 
 
 def metric(value: float) -> Metric:
@@ -76,14 +80,12 @@ def test_the_command_has_the_folders_and_the_shown_one_has_not(score: ModuleType
 def test_a_suite_with_parts_gives_a_line_for_each(score: ModuleType) -> None:
     (row,) = [row for row in score.rows("nano") if row.name == "ravdess-face-all"]
     parts = {"face-crop": Scored(**scored()), "face-full": Scored(**scored(n_asked=14, notes=()))}
-    crop, full = score.record(row, report(parts=parts))
-    assert (crop["part"], crop["n"], crop["n_scored"], crop["people"]) == (
-        "RAVDESS talking faces, face-crop",
-        60,
-        59,
-        4,
-    )
-    assert (full["n"], full["people"]) == (14, None)
+    clips = [ScoredClip(part=part, clip=part, speaker="Actor_05", answered=True) for part in parts]
+    clips.append(ScoredClip(part="face-crop", clip="other", speaker="Actor_10", answered=True))
+    crop, full = score.record(row, report(parts=parts), clips)
+    assert (crop["part"], crop["n"]) == ("RAVDESS talking faces of one man, face-crop", 60)
+    assert (crop["n_scored"], crop["people"]) == (59, 2)
+    assert (full["n"], full["people"]) == (14, 1)
     assert crop["metrics"]["war"] == {"value": 0.5, "low": pytest.approx(0.45), "high": pytest.approx(0.55)}
 
 
@@ -91,7 +93,7 @@ def test_the_tables_hold_the_figures_and_the_commands(score: ModuleType, tables:
     (row,) = [row for row in score.rows("nano") if row.name == "ravdess-voice"]
     record = {
         "date": "2026-01-02", "weights_sha256": "0123456789abcdef", "label_orders": 4, "bootstrap_draws": 10_000,
-        "seed": 0, "rows": score.record(row, report()), "robustness": [],
+        "seed": 0, "rows": score.record(row, report(), FOUR), "robustness": [],
     }  # fmt: skip
     short, whole = tables.scores(record), tables.results(record)
     assert (

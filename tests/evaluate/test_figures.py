@@ -235,4 +235,5 @@ def test_a_figure_that_cannot_be_written_names_its_path(tmp_path: Path) -> None:
 @settings(max_examples=8, deadline=None)
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=4, unique=True))
 def test_any_text_is_drawn_as_well_formed_svg(labels: list[str]) -> None:
-    ElementTree.fromstring(figures.svg_text(figures.confusion_matrix(confusion(tuple(labels)))))
+    page = ElementTree.fromstring(figures.svg_text(figures.confusion_matrix(confusion(tuple(labels)))))
+    assert page.tag.endswith("svg")

@@ -114,6 +114,17 @@ def test_parts_are_scored_alone_and_averaged_with_the_same_weight() -> None:
     assert any("means over 2 parts" in note for note in report.notes)
 
 
+def test_the_mean_of_parts_has_an_interval_only_where_they_share_no_one() -> None:
+    clips, rows = case(1)
+    named = [clip.model_copy(update={"speaker": f"s{place % 15}"}) for place, clip in enumerate(clips)]
+    shared = score([part_of(named[:20], "one"), part_of(named[20:], "two")], rows)
+    apart = [clip.model_copy(update={"speaker": f"{place < 20}-{place % 5}"}) for place, clip in enumerate(clips)]
+    own = score([part_of(apart[:20], "one"), part_of(apart[20:], "two")], rows)
+    assert shared.metrics["war"].value == own.metrics["war"].value
+    assert shared.metrics["war"].low is None and any("share people" in note for note in shared.notes)
+    assert own.metrics["war"].low is not None and not any("share people" in note for note in own.notes)
+
+
 def test_a_part_without_answers_is_named_and_its_clips_are_missing() -> None:
     clips, rows = case(2)
     report = score([part_of(clips[:20], "one"), part_of(clips[20:], "two")], rows[:20])

@@ -119,6 +119,10 @@ def compare_runs(runs: Sequence[EvaluatedRun], *, select: str, draws: int, seed:
             places = [key for key in keys if key[0] == part]
             differences += _pair(a, b, places, part if len(parts) > 1 else "", draws, seed)
         tables += _mcnemar(a, b, keys)
+    if len(parts) > 1:
+        notes.append(
+            "McNemar's table counts the clips of all parts together; a take that is in two parts counts twice."
+        )
     if len(runs) > 2:
         notes.append(
             f"{len(runs) * (len(runs) - 1) // 2} pairs are tested: p values are not corrected for that; "

@@ -153,23 +153,40 @@ def _together(run: Run, scored: Mapping[str, Scored]) -> Scored:
         note = "The parts are scored in different ways: there is no score of all of them together."
         return Scored(n_asked=asked, n_scored=answered, metrics={}, notes=(note,))
     names = [name for name in with_scores[0].metrics if all(name in part.metrics for part in with_scores)]
+    apart = _apart([part for part in run.parts if part.name in scored])
+    notes = [f"The scores at the top are means over {len(with_scores)} parts, each with the same weight."]
+    if not apart:
+        notes.append("The parts share people or recordings, so their mean has no interval; the parts have theirs.")
     return Scored(
         n_asked=asked,
         n_scored=answered,
-        metrics={name: _mean([part.metrics[name] for part in with_scores]) for name in names},
+        metrics={name: _mean([part.metrics[name] for part in with_scores], apart) for name in names},
         headline=tuple(name for name in with_scores[0].headline if name in names),
-        notes=(f"The scores at the top are means over {len(with_scores)} parts, each with the same weight.",),
+        notes=tuple(notes),
     )
 
 
-def _mean(metrics: Sequence[Metric]) -> Metric:
-    """The mean of parts. Its interval takes the parts as independent: half widths add as squares."""
+def _apart(parts: Sequence[Part]) -> bool:
+    """Whether no person is in two parts, and no recording either."""
+    seen: set[tuple[str, str]] = set()
+    for part in parts:
+        clips = [item.clip for item in part.items]
+        found = {("speaker", clip.speaker) for clip in clips if clip.speaker is not None}
+        found |= {("recording", str(clip.path)) for clip in clips if clip.path is not None}
+        if seen & found:
+            return False
+        seen |= found
+    return True
+
+
+def _mean(metrics: Sequence[Metric], apart: bool) -> Metric:
+    """The mean of parts. Parts that are `apart` are independent: the half widths of their intervals add as squares."""
     values = [metric.value for metric in metrics]
     if any(value is None for value in values):
         return Metric(value=None, low=None, high=None)
     value = float(np.mean([v for v in values if v is not None]))
     widths = [(m.value - m.low, m.high - m.value) for m in metrics if None not in (m.value, m.low, m.high)]  # type: ignore[operator]
-    if len(widths) < len(metrics):
+    if len(widths) < len(metrics) or not apart:
         return Metric(value=value, low=None, high=None)
     below, above = (np.sqrt(np.square([w[side] for w in widths]).sum()) / len(widths) for side in (0, 1))
     chances = [metric.chance for metric in metrics]

@@ -307,7 +307,7 @@ def robustness_curves(curves: Sequence[Curve], *, y_name: str) -> Figure:
     rows = (len(curves) + 1) // 2
     figure = new_figure(WIDTH_IN if len(curves) > 1 else WIDTH_IN * 0.75, 0.3 + 1.75 * rows)
     panels = list(figure.subplots(rows, min(2, len(curves)), squeeze=False, sharey=True).flat)
-    for axes, curve in zip(panels, curves, strict=False):
+    for axes, curve in zip(panels[: len(curves)], curves, strict=True):
         if curve.clean is not None and curve.clean.value is not None:
             axes.axhline(curve.clean.value, color=SOFT, linewidth=1, linestyle="--")
         _draw_curve(axes, curve, 0)

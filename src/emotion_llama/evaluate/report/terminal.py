@@ -66,7 +66,7 @@ def show_comparison(comparison: Comparison, console: Console, written: Sequence[
     headline = [d for d in comparison.differences if d.metric.rpartition(": ")[2] in keys]
     if headline:
         table = _table("A → B", "score", "B − A", "p boot.", "p perm.")
-        for before, d in zip((None, *headline), headline, strict=False):
+        for before, d in zip((None, *headline[:-1]), headline, strict=True):
             pair = f"{d.a} → {d.b}"
             same = before is not None and (before.a, before.b) == (d.a, d.b)
             row = ("" if same else pair, metric_name(d.metric), with_interval(d.difference))
