@@ -101,13 +101,15 @@ def render(
     layout: Layout = "aligned",
     frame: ChatFrame = CHATML,
     phrasing: int = 0,
+    question: str | None = None,
 ) -> Prompt:
     """Render the prompt of one clip and task.
 
     `labels` in the order they are to be listed; `()` asks for free emotion words. `transcript` `None` = not
     transcribed, the sentence is left out; `""` = nothing was said. `soft_tokens` maps each present feature group to its
     number of tokens, in the configuration's order; an absent group is left out with its tags. `clues` are measured
-    observations in words, used by every task but `emotion`. `phrasing` as in `instruction`.
+    observations in words, used by every task but `emotion`. `phrasing` as in `instruction`. `question`: ask this
+    instead of the task's instruction (tag `[vqa]`, as the base of the released weights was taught).
     Raises `UsageError` for an unknown task or layout.
     """
     if task not in TASKS:
@@ -116,6 +118,8 @@ def render(
         raise UsageError(f"unknown prompt layout {layout!r}: choose from {', '.join(LAYOUTS)}")
     prefix = (Marker(frame.user_open), *_inputs(soft_tokens, transcript))
     ask = f"[{task}] " + _clue_sentence(task, clues) + instruction(task, labels, phrasing)
+    if question is not None:
+        ask = f"[vqa] {question.strip()}"
     lead = " " if len(prefix) > 1 else ""
     return Prompt(prefix, (lead + ask, Marker(frame.user_close_assistant_open)))
 

@@ -6,7 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from emotion_llama.evaluate.provenance import file_sha256, git_commit, provenance
+from emotion_llama.environment import file_sha256, git_commit
+from emotion_llama.evaluate.provenance import provenance
 from emotion_llama.evaluate.records import Prediction
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from emotion_llama.analyze.answers import Answers, ask
 from emotion_llama.analyze.calibration import Calibration
-from emotion_llama.analyze.features import encode
+from emotion_llama.analyze.features import encode, for_model
 from emotion_llama.analyze.parts import Parts
 from emotion_llama.analyze.perceive import Percept, Stopwatch, perceive, present_inputs
 from emotion_llama.analyze.preset import Preset, load_preset, provenance
@@ -78,9 +78,10 @@ class EmotionLlama:
 
     def _answer(self, percept: Percept, settings: AnalyzeSettings, watch: Stopwatch) -> Answers:
         present = present_inputs(percept, settings)
-        features = encode(percept, self.parts, present["audio"], watch)
+        encoded = encode(percept, self.parts, present["audio"], watch)
         with watch.time("load model"):
             reader = self.reader
+        features = for_model(encoded, self.parts.heads, reader.model.config.groups)
         answers = ask(reader, self.calibration, percept, features, settings, watch)
         return replace(answers, present=present)
 

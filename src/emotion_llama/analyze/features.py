@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion_llama.analyze.parts import Parts
 from emotion_llama.analyze.perceive import Percept, Stopwatch
-from emotion_llama.encoders.face_tokens import face_emotion, head_rows, local_tokens, pick_samples
+from emotion_llama.encoders.face_tokens import head_rows, local_tokens, pick_samples
 from emotion_llama.encoders.features import Features, feature_key
+from emotion_llama.encoders.heads import EmotionHead
 from emotion_llama.encoders.temporal import FaceDynamics
 from emotion_llama.errors import OutputError
 from emotion_llama.measurements import FaceMeasures
 from emotion_llama.media.types import Frame, Waveform
+from emotion_llama.model.configuration import FeatureGroup
 
 OPINION_SAMPLES = 8
 """Frames the second expression net looks at: it is the slowest of the face nets (about 15 ms a frame)."""
 
-FEATURES_VERSION = "1"
+FEATURES_VERSION = "2"
 """Part of the cache key: changes when an encoder or what goes into it changes."""
 
 
 def encode(percept: Percept, parts: Parts, heard: bool, watch: Stopwatch) -> Features:
-    """Give the features of one clip, name → (N, E). An input that is missing has no entry.
+    """Give what the encoders say of one clip, name → (N, E). An input that is missing has no entry.
 
-    `heard` says whether the sound counts as present (it may be silent, too short, or left out by the user).
+    `heard` says whether the sound counts as present (it may be silent, too short, or left out by the user). Names:
+    `global` (1, 1280), `local` (2, 135) and `face_rows` (n, `HEAD_WIDTH`) with a face, `temporal` (4, 36) if it moves,
+    `audio` (4, 512), `audio_layers` (1, 3072), `audio_statistics` (1, 6144).
     """
     features: Features = {}
     if percept.faces is not None and percept.frame is not None:
@@ -36,6 +40,22 @@ def encode(percept: Percept, parts: Parts, heard: bool, watch: Stopwatch) -> Fea
         with watch.time("audio encoder"):
             features |= encode_sound(percept, percept.waveform, parts)
     return features
+
+
+def for_model(encoded: Features, heads: Mapping[str, EmotionHead], groups: Iterable[FeatureGroup]) -> Features:
+    """Give the feature groups a model reads, in its order: encoder outputs as they are, and its heads' opinions.
+
+    A group whose input is missing has no entry.
+    """
+    found: Features = {}
+    for group in groups:
+        if group.name in heads:
+            head = heads[group.name]
+            if head.array in encoded:
+                found[group.name] = head.opinion(encoded[head.array])
+        elif group.name in encoded:
+            found[group.name] = encoded[group.name]
+    return found
 
 
 def kept(
@@ -57,7 +77,7 @@ def kept(
 
 
 def encode_picture(percept: Percept, frame: Frame, faces: FaceMeasures, parts: Parts, watch: Stopwatch) -> Features:
-    """`global` (1, 1280); `local` (2, 135), `face_emotion` (1, K) with a face, `temporal` (4, 36) if it moves."""
+    """`global`, and `local`, `face_rows`, `temporal` where there is a face."""
     with watch.time("global encoder"):
         settings: dict[str, object] = {"time_s": frame.time_s}
         features = dict(kept(percept, parts, "global", settings, lambda: {"global": parts.global_encoder(frame.rgb)}))
@@ -65,8 +85,8 @@ def encode_picture(percept: Percept, frame: Frame, faces: FaceMeasures, parts: P
     if local is None:
         return features
     features["local"] = local
-    with watch.time("face head"):
-        features["face_emotion"] = face_emotion(parts.heads["face_emotion"], face_rows(faces, parts))
+    with watch.time("face rows"):
+        features["face_rows"] = face_rows(faces, parts)
     if faces.action_units is not None and len(faces.action_units.time_s) > 1:
         features["temporal"] = FaceDynamics()(faces.action_units)
     return features
@@ -85,7 +105,5 @@ def face_rows(faces: FaceMeasures, parts: Parts) -> NDArray[np.float32]:
 
 
 def encode_sound(percept: Percept, waveform: Waveform, parts: Parts) -> Features:
-    """`audio` (4, 512) and `voice_emotion` (1, K)."""
-    heard = kept(percept, parts, "audio", {}, lambda: parts.audio_encoder.features(waveform))
-    probabilities = np.exp(parts.heads["voice_emotion"].log_probabilities(heard["audio_layers"]))
-    return {"audio": heard["audio"], "voice_emotion": probabilities}
+    """`audio`, `audio_layers`, `audio_statistics`."""
+    return dict(kept(percept, parts, "audio", {}, lambda: parts.audio_encoder.features(waveform)))

@@ -64,5 +64,6 @@ class Parts:
 
     @cached_property
     def heads(self) -> dict[str, EmotionHead]:
-        """The emotion heads trained with the checkpoint."""
-        return load_heads(self.checkpoint / "heads.safetensors")
+        """The emotion heads trained with the checkpoint; a checkpoint without any has no such file."""
+        path = self.checkpoint / "heads.safetensors"
+        return load_heads(path) if path.is_file() else {}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -40,6 +41,19 @@ class Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
 
+class Alteration(Protocol):
+    """Changes a recording on its way in (training looks at altered copies); one draw for the whole clip."""
+
+    def sound(self, waveform: Waveform) -> Waveform:
+        """Give the sound to listen to."""
+
+    def frames(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """Give the frames to look at."""
+
+    def original_s(self, time_s: float) -> float:
+        """Give the time in the recording of a moment of the altered clip."""
+
+
 @dataclass(frozen=True)
 class Percept:
     """Everything perceived in one clip. `faces` is `None` without a picture, `sound` and `waveform` without sound."""
@@ -64,11 +78,14 @@ class Percept:
         return max(0.0, end_s - (self.clip.start_s or 0.0))
 
 
-def perceive(clip: Clip, settings: AnalyzeSettings, parts: Parts, watch: Stopwatch) -> Percept:
+def perceive(
+    clip: Clip, settings: AnalyzeSettings, parts: Parts, watch: Stopwatch, alter: Alteration | None = None
+) -> Percept:
     """Look at and listen to one clip. Raises `MediaError` for a recording that cannot be read.
 
-    Inputs named in `settings.without` are not even decoded, except that sound is still transcribed when only audio is
-    left out, because the words are another input. Raises `UsageError` when nothing is left to look at.
+    `alter` changes what is heard and seen on its way in. Inputs named in `settings.without` are not even decoded,
+    except that sound is still transcribed when only audio is left out, because the words are another input. Raises
+    `UsageError` when nothing is left to look at.
     """
     if clip.path is None:
         return _read(clip, settings)
@@ -76,9 +93,12 @@ def perceive(clip: Clip, settings: AnalyzeSettings, parts: Parts, watch: Stopwat
     with watch.time("probe"):
         media = probe(clip.path)
     waveform = _listen(clip, media, settings, sound_notes, watch)
+    if alter is not None and waveform is not None:
+        waveform = alter.sound(waveform)
     sound = _hear(clip, waveform, settings, parts, watch)
     transcript = _transcript(clip, sound, settings)
-    faces, frame, peak = _see(clip, media, sound, settings, parts, picture_notes, watch)
+    seen = _Seeing(clip, media, settings, picture_notes, alter)
+    faces, frame, peak = _see(seen, sound, parts, watch)
     with watch.time("describe"):
         observations = _describe(faces, frame, sound, transcript, settings)
     percept = Percept(
@@ -137,33 +157,48 @@ def _transcript(clip: Clip, sound: SoundMeasures | None, settings: AnalyzeSettin
     return sound.transcript if sound is not None else Transcript(text=None, source="none")
 
 
+@dataclass(frozen=True)
+class _Seeing:
+    """How the pictures of one clip are decoded."""
+
+    clip: Clip
+    media: MediaInfo
+    settings: AnalyzeSettings
+    notes: DecodeNotes
+    alter: Alteration | None
+
+    def frames(self) -> Iterator[Frame]:
+        found = iter_frames(
+            self.media,
+            start_s=self.clip.start_s,
+            end_s=self.clip.end_s,
+            max_frames_s=self.settings.max_frames_s,
+            max_frames=self.settings.max_frames,
+            notes=self.notes,
+        )
+        return found if self.alter is None else self.alter.frames(found)
+
+    def frame(self, time_s: float) -> Frame:
+        if self.alter is None:
+            return read_frame(self.media.path, time_s)
+        return next(iter(self.alter.frames([read_frame(self.media.path, self.alter.original_s(time_s))])))
+
+
 def _see(
-    clip: Clip,
-    media: MediaInfo,
-    sound: SoundMeasures | None,
-    settings: AnalyzeSettings,
-    parts: Parts,
-    notes: DecodeNotes,
-    watch: Stopwatch,
+    seeing: _Seeing, sound: SoundMeasures | None, parts: Parts, watch: Stopwatch
 ) -> tuple[FaceMeasures | None, Frame | None, PeakFrame | None]:
-    if not media.has_picture or "video" in settings.without:
+    if not seeing.media.has_picture or "video" in seeing.settings.without:
         return None, None, None
-    frames = iter_frames(
-        media,
-        start_s=clip.start_s,
-        end_s=clip.end_s,
-        max_frames_s=settings.max_frames_s,
-        max_frames=settings.max_frames,
-        notes=notes,
-    )
     with watch.time("faces"):
-        seen = _Times(frames)
+        seen = _Times(seeing.frames())
         faces = parts.face_reader.read(seen, _speech_spans(sound))
     if not seen.index_and_time:
-        raise MediaError(f"{media.path}: no frame could be decoded from its picture stream; export or copy it again")
+        raise MediaError(
+            f"{seeing.media.path}: no frame could be decoded from its picture stream; export or copy it again"
+        )
     with watch.time("frame"):
-        peak = choose_frame(seen.index_and_time, faces, settings)
-        frame = read_frame(media.path, peak.time_s)
+        peak = choose_frame(seen.index_and_time, faces, seeing.settings)
+        frame = seeing.frame(peak.time_s)
     return faces, frame, peak
 
 

@@ -46,6 +46,9 @@ class Preset:
     def load_reader(self) -> ClipReader:
         """Load the language model with its adapter merged, ready to read clips."""
         torch.set_num_threads(self.threads)
+        if checkpoint.is_merged(self.folder):
+            model = checkpoint.load_merged(self.folder, device=self.device, dtype=self.dtype)
+            return ClipReader(model, EmotionLlamaProcessor.from_pretrained(self.folder, model.config))
         llm = assets.path(self.config().llm)
         model = checkpoint.load_adapter(self.folder, llm, device=self.device, dtype=self.dtype, merge=True)
         return ClipReader(model, EmotionLlamaProcessor.from_pretrained(llm, model.config))

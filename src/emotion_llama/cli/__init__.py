@@ -11,11 +11,15 @@ from typing import Annotated
 import typer
 
 from emotion_llama import __version__
+from emotion_llama.cli.ablate import ablate
 from emotion_llama.cli.analyze import analyze
 from emotion_llama.cli.compare import compare
 from emotion_llama.cli.doctor import doctor
 from emotion_llama.cli.evaluate import evaluate
+from emotion_llama.cli.export import export
 from emotion_llama.cli.fetch import fetch
+from emotion_llama.cli.pretrain import pretrain
+from emotion_llama.cli.train import extract, train
 from emotion_llama.errors import EmotionLlamaError, UsageError
 
 app = typer.Typer(
@@ -29,6 +33,11 @@ app = typer.Typer(
 app.command()(analyze)
 app.command()(evaluate)
 app.command()(compare)
+app.command()(train)
+app.command()(extract)
+app.command()(ablate)
+app.command()(pretrain)
+app.add_typer(export, name="export")
 app.command()(fetch)
 app.command()(doctor)
 

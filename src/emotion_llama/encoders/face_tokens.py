@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_llama.encoders.heads import EmotionHead
 from emotion_llama.measurements import ACTION_UNITS, EXPRESSIONS, FaceMeasures
 
 LOCAL_WIDTH = 128 + len(EXPRESSIONS)
@@ -52,11 +51,3 @@ def pick_samples(faces: FaceMeasures, count: int) -> NDArray[np.int64]:
     spread = np.linspace(0, total - 1, min(count, total)).round().astype(np.int64)
     spread[int(np.abs(spread - faces.peak).argmin())] = faces.peak
     return np.unique(spread)
-
-
-def face_emotion(head: EmotionHead, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the `face_emotion` feature (1, K): the head's log-probabilities averaged over frames, renormalised."""
-    mean = head.log_probabilities(rows).mean(axis=0)  # (K,)
-    weights = np.exp(mean - mean.max())
-    mixture: NDArray[np.float32] = (weights / weights.sum())[None].astype(np.float32)  # (1, K)
-    return mixture

@@ -52,16 +52,17 @@ class FeatureCache:
         An entry that cannot be read is computed again and replaced. Raises `OutputError` if the folder cannot be
         written.
         """
-        stored = self._read(self._path(key))
+        stored = self._read(self.path(key))
         if stored is not None:
             return stored
         features = compute()
-        self._write(self._path(key), features)
+        self._write(self.path(key), features)
         if self.max_bytes is not None:
-            self._shrink(self.max_bytes, keep=self._path(key))
+            self._shrink(self.max_bytes, keep=self.path(key))
         return features
 
-    def _path(self, key: str) -> Path:
+    def path(self, key: str) -> Path:
+        """Where the entry of `key` lies, or would lie."""
         return self.root / key[:2] / f"{key}.safetensors"
 
     def _read(self, path: Path) -> Features | None:

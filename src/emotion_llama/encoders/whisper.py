@@ -29,6 +29,9 @@ SHORTEST_S = 0.1
 
 _CHUNKS = 4
 _CHUNK_LAYER = 4
+_MIXED_LAYERS = (3, 4, 5)
+"""Layers side by side in `audio_mix`: the projector behind it learns how to mix them."""
+
 _SAMPLES_A_FRAME = 320  # 10 ms mel hop, halved by the second convolution: 50 frames a second
 
 
@@ -74,26 +77,36 @@ class WhisperEncoder:
         return self.features(waveform)["audio"]
 
     def features(self, waveform: Waveform) -> dict[str, NDArray[np.float32]]:
-        """Both features of one pass over the sound.
+        """All features of one pass over the sound.
 
-        `audio` `(4, 512)`: layer 4 averaged in four equal time chunks. `audio_layers` `(1, 3072)`: layers 1 to 6, each
-        averaged over the whole time, side by side. Raises `MediaError` if the sound is shorter than `SHORTEST_S`.
+        `audio` `(4, 512)`: layer 4 averaged in four equal time chunks. `audio_mix` `(4, 1536)`: layers 3 to 5 side by
+        side, averaged in the same way. `audio_layers` `(1, 3072)`: layers 1 to 6, each
+        averaged over the whole time, side by side. `audio_statistics` `(1, 6144)`: for each of these layers the mean,
+        then the standard deviation over time. Raises `MediaError` if the sound is shorter than `SHORTEST_S`.
         """
         windows = _windows(waveform)
         chunk_of_frame = _chunk_of_frame(sum(_frames(window) for window in windows))
-        chunk_sum = np.zeros((_CHUNKS, self._config.width))
+        chunk_sum = np.zeros((self._config.layers + 1, _CHUNKS, self._config.width))
         layer_sum = np.zeros((self._config.layers, self._config.width))
+        square_sum = np.zeros_like(layer_sum)
         start = 0
         for window in windows:
             states = self._encode(window)  # (L + 1, T, D)
             frames = states.shape[1]
-            np.add.at(chunk_sum, chunk_of_frame[start : start + frames], states[_CHUNK_LAYER])
+            chunks = chunk_of_frame[start : start + frames]
+            for layer in {_CHUNK_LAYER, *_MIXED_LAYERS}:
+                np.add.at(chunk_sum[layer], chunks, states[layer])
             layer_sum += states[1:].sum(axis=1, dtype=np.float64)
+            square_sum += np.square(states[1:], dtype=np.float64).sum(axis=1)
             start += frames
-        chunk_frames = np.bincount(chunk_of_frame, minlength=_CHUNKS)
+        chunk_mean = chunk_sum / np.bincount(chunk_of_frame, minlength=_CHUNKS)[None, :, None]  # (L + 1, 4, D)
+        mean = layer_sum / start  # (L, D)
+        deviation = np.sqrt(np.maximum(square_sum / start - mean**2, 0.0))
         return {
-            "audio": (chunk_sum / chunk_frames[:, None]).astype(np.float32),
-            "audio_layers": (layer_sum / start).astype(np.float32).reshape(1, -1),
+            "audio": chunk_mean[_CHUNK_LAYER].astype(np.float32),
+            "audio_mix": np.concatenate([chunk_mean[layer] for layer in _MIXED_LAYERS], axis=1).astype(np.float32),
+            "audio_layers": mean.astype(np.float32).reshape(1, -1),
+            "audio_statistics": np.stack([mean, deviation], axis=1).astype(np.float32).reshape(1, -1),
         }
 
     def hidden(self, waveform: Waveform) -> NDArray[np.float32]:

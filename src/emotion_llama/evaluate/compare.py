@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from emotion_llama.analyze.folder import check_writable
+from emotion_llama.environment import git_commit
 from emotion_llama.errors import ManifestError, UsageError
 from emotion_llama.evaluate.comparison import (
     ComparedSystem,
@@ -23,7 +24,6 @@ from emotion_llama.evaluate.comparison import (
     Disagreement,
     PairedDifference,
 )
-from emotion_llama.evaluate.provenance import git_commit
 from emotion_llama.evaluate.records import Report
 from emotion_llama.evaluate.report.words import lower_is_better
 from emotion_llama.evaluate.scored import SCORED, ScoredClip, as_item, as_prediction, read_scored

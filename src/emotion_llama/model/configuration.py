@@ -16,18 +16,21 @@ PLACEHOLDER = "<empty_output>"
 """A special token of SmolLM2's tokenizer that no chat text uses: it holds the place of one soft token."""
 
 
+ProjectorKind = Literal["linear", "mlp", "gated", "attention", "conv-attention"]
+
+
 @dataclass(frozen=True)
 class FeatureGroup:
     """One encoder's output as the model reads it: at most `tokens` rows of `width` numbers, then a projector.
 
-    `projector`: "linear" is the paper's, "mlp" two layers with GELU.
+    `projector`: "linear" is the paper's; the others are described at `model.projector.Projector`.
     """
 
     name: str
     width: int
     tokens: int
     modality: Literal["video", "audio"]
-    projector: Literal["linear", "mlp"] = "linear"
+    projector: ProjectorKind = "linear"
 
 
 @dataclass(frozen=True)

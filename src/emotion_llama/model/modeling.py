@@ -7,6 +7,7 @@ of the language model, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,6 +26,14 @@ from emotion_llama.model.projector import Projector
 
 IGNORED = -100
 """The label of positions that are not part of an answer."""
+
+
+@dataclass
+class EmotionLlamaOutput(CausalLMOutputWithPast):  # type: ignore[misc]  # untyped library
+    """The library's output, with `clip_nll` (B,): each clip's summed negative log-likelihood of its answer (no
+    gradient), given together with a loss."""
+
+    clip_nll: Tensor | None = None
 
 
 class EmotionLlamaForConditionalGeneration(PreTrainedModel, GenerationMixin):  # type: ignore[misc]  # untyped library
@@ -69,7 +78,7 @@ class EmotionLlamaForConditionalGeneration(PreTrainedModel, GenerationMixin):  #
         labels: Tensor | None = None,
         clip_ids: Sequence[str] | None = None,
         **kwargs: Any,
-    ) -> CausalLMOutputWithPast:
+    ) -> EmotionLlamaOutput:
         """Run the language model on `input_ids` (B, T) with soft tokens at the placeholders.
 
         `features` maps a group to (B, N, E), `feature_mask` to (B, N) bool (absent = all present). With `labels` (B, T)
@@ -89,14 +98,15 @@ class EmotionLlamaForConditionalGeneration(PreTrainedModel, GenerationMixin):  #
         outputs = decoder(inputs_embeds=embeds, attention_mask=attention_mask, **{**kwargs, "return_dict": True})
         hidden = outputs.last_hidden_state  # (B, T, D)
         head = self.language_model.get_output_embeddings()
-        loss = logits = None
+        loss = logits = clip_nll = None
         if labels is not None:
-            loss = answer_loss(hidden, labels, head, items)
+            loss, clip_nll = answer_losses(hidden, labels, head, items)
         else:
             logits = head(hidden[:, -keep:] if isinstance(keep, int) else hidden[:, keep])  # (B, kept, V)
-        return CausalLMOutputWithPast(
+        return EmotionLlamaOutput(
             loss=loss,
             logits=logits,
+            clip_nll=clip_nll,
             past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
@@ -145,8 +155,8 @@ class EmotionLlamaForConditionalGeneration(PreTrainedModel, GenerationMixin):  #
                 raise ModelError(
                     f"feature {group.name!r}: expected shape ({batch}, N, {group.width}), found {tuple(rows.shape)}"
                 )
-            soft.append(self.projectors[group.name](rows))  # (B, N, D)
             mask = masks.get(group.name)
+            soft.append(self.projectors[group.name](rows, mask))  # (B, N, D)
             present.append(torch.ones(rows.shape[:2], dtype=torch.bool, device=rows.device) if mask is None else mask)
         return (torch.cat(soft, 1), torch.cat(present, 1)) if soft else (None, None)
 
@@ -216,19 +226,23 @@ def inject_lora(language_model: PreTrainedModel, config: EmotionLlamaConfig) -> 
     inject_adapter_in_model(lora_config(config), language_model)
 
 
-def answer_loss(hidden: Tensor, labels: Tensor, head: nn.Module, items: Tensor | int | None = None) -> Tensor:
-    """Next-token cross-entropy of the answer positions: (B, T, D), (B, T) → scalar.
+def answer_losses(
+    hidden: Tensor, labels: Tensor, head: nn.Module, items: Tensor | int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Next-token cross-entropy of the answer positions: (B, T, D), (B, T) → scalar, and its sum for each clip (B,).
 
-    The head runs on those positions only. `items` divides the sum (gradient accumulation); default: their number.
-    Raises `ModelError` if no position is part of an answer.
+    The head runs on those positions only. `items` divides the sum (gradient accumulation, several processes); default:
+    their number. Raises `ModelError` if no position is part of an answer.
     """
     targets = labels[:, 1:]
     wanted = targets != IGNORED
     if not bool(wanted.any()):
         raise ModelError("labels: expected answer tokens, found none in the batch")
     logits = head(hidden[:, :-1][wanted]).float()  # (answer tokens, V)
-    total = functional.cross_entropy(logits, targets[wanted], reduction="sum")
-    return total / (int(wanted.sum()) if items is None else items)
+    nll = functional.cross_entropy(logits, targets[wanted], reduction="none")  # (answer tokens,)
+    clip = wanted.nonzero()[:, 0]  # (answer tokens,)
+    by_clip = torch.zeros(len(labels), device=nll.device).index_add(0, clip, nll.detach())  # (B,)
+    return nll.sum() / (int(wanted.sum()) if items is None else items), by_clip
 
 
 def _positions(attention_mask: Tensor, length: int) -> Tensor:
@@ -236,4 +250,4 @@ def _positions(attention_mask: Tensor, length: int) -> Tensor:
     return (attention_mask.long().cumsum(1) - 1).clamp(min=0)[:, -length:]
 
 
-__all__ = ["IGNORED", "Cache", "EmotionLlamaForConditionalGeneration", "answer_loss", "inject_lora", "new_projectors"]
+__all__ = ["IGNORED", "Cache", "EmotionLlamaForConditionalGeneration", "answer_losses", "inject_lora", "new_projectors"]

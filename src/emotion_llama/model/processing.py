@@ -28,7 +28,11 @@ Features = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class TrainSample:
-    """One question about one clip with its answer. `transcript`, `clues` and `labels` as in `prompt.render`."""
+    """One question about one clip with its answer. `transcript`, `clues` and `labels` as in `prompt.render`.
+
+    `question`: words of its own instead of the task's (general questions, which limit forgetting). `source` names the
+    data set, for losses and scores by source.
+    """
 
     clip: str
     task: Task
@@ -37,6 +41,8 @@ class TrainSample:
     answer: str
     features: Features = field(default_factory=dict)
     clues: tuple[str, ...] = ()
+    question: str | None = None
+    source: str = ""
 
 
 class EmotionLlamaProcessor:
@@ -80,6 +86,7 @@ class EmotionLlamaProcessor:
         features: Features,
         clues: Sequence[str] = (),
         phrasing: int = 0,
+        question: str | None = None,
     ) -> Prompt:
         """Render the prompt of one clip for this model. Raises `ModelError` for features that do not fit it."""
         return render(
@@ -90,6 +97,7 @@ class EmotionLlamaProcessor:
             clues=clues,
             frame=self.frame,
             phrasing=phrasing,
+            question=question,
         )
 
     def soft_tokens(self, features: Features) -> dict[str, int]:
@@ -161,7 +169,9 @@ class EmotionLlamaProcessor:
         return self._batch(samples, rows, left=True)
 
     def _prompt_ids(self, sample: TrainSample) -> list[int]:
-        prompt = self.render(sample.task, sample.labels, sample.transcript, sample.features, sample.clues)
+        prompt = self.render(
+            sample.task, sample.labels, sample.transcript, sample.features, sample.clues, question=sample.question
+        )
         return self.token_ids((*prompt.prefix, *prompt.suffix))
 
     def _batch(

@@ -1,4 +1,4 @@
-"""Fit the temperatures on validation people."""
+"""Fit temperatures and the weight of the prior on validation people."""
 
 from __future__ import annotations
 
@@ -9,49 +9,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_llama.analyze.calibration import Calibration, inputs_key
-from emotion_llama.clip import Modality
-from emotion_llama.labels import canonical
-from emotion_llama.model.processing import TrainSample
-from emotion_llama.model.score import ClipReader
+from emotion_llama.train.validate import Answered
 
 TEMPERATURES = np.geomspace(0.3, 6.0, 61)
+PRIOR_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 LEAST = 30
-"""A combination of inputs with fewer validation samples uses the default temperature."""
+"""A combination of inputs with fewer validation clips uses the default temperature."""
+
+Pairs = Sequence[tuple[NDArray[np.float64], int]]
 
 
-def inputs_of(sample: TrainSample) -> tuple[Modality, ...]:
-    """Which inputs a sample has."""
-    groups = {"global": "video", "local": "video", "face_emotion": "video", "audio": "audio", "voice_emotion": "audio"}
-    found = {groups[name] for name in sample.features if name in groups} | ({"text"} if sample.transcript else set())
-    return tuple(name for name in ("video", "audio", "text") if name in found)
+def calibrate(answers: Sequence[Answered], about: str) -> Calibration:
+    """Fit how much of the prior is taken off, and a temperature for each combination of inputs.
 
-
-def calibrate(reader: ClipReader, samples: Sequence[TrainSample], about: str) -> tuple[Calibration, dict[str, float]]:
-    """Fit a temperature for each combination of inputs; gives it with accuracies by combination."""
-    scored: dict[str, list[tuple[NDArray[np.float64], int]]] = defaultdict(list)
-    for sample in samples:
-        found = reader.score(reader.read(sample.features, sample.transcript), sample.labels, orders=4)
-        prior = reader.prior(sample.labels, orders=4)
-        right = [canonical(label) for label in sample.labels].index(canonical(sample.answer))
-        scored[inputs_key(inputs_of(sample))].append((found.mean - prior.mean, right))
-    everything = [pair for pairs in scored.values() for pair in pairs]
-    temperature = {key: best_temperature(pairs) for key, pairs in scored.items() if len(pairs) >= LEAST}
-    accuracy = {key: float(np.mean([row.argmax() == right for row, right in pairs])) for key, pairs in scored.items()}
-    fitted = Calibration(
-        default_temperature=best_temperature(everything),
-        temperature=temperature,
-        fitted_on=f"{about}; n = {len(everything)}",
+    Every source and combination counts the same in the choice of the prior's weight, however many clips it has.
+    """
+    groups: dict[tuple[str, str], list[Answered]] = defaultdict(list)
+    for answer in answers:
+        groups[answer.source, inputs_key(answer.inputs)].append(answer)
+    weight = min(PRIOR_WEIGHTS, key=lambda w: float(np.mean([_fitted_loss(_pairs(g, w)) for g in groups.values()])))
+    by_inputs: dict[str, list[Answered]] = defaultdict(list)
+    for (_, key), members in groups.items():
+        by_inputs[key] += members
+    return Calibration(
+        prior_weight=weight,
+        default_temperature=best_temperature(_pairs(answers, weight)),
+        temperature={
+            key: best_temperature(_pairs(members, weight))
+            for key, members in sorted(by_inputs.items())
+            if len(members) >= LEAST
+        },
+        fitted_on=f"{about}; n = {len(answers)}",
     )
-    return fitted, accuracy
 
 
-def best_temperature(pairs: Sequence[tuple[NDArray[np.float64], int]]) -> float:
+def best_temperature(pairs: Pairs) -> float:
     """Give the temperature with the least mean negative log-likelihood on (scores (L,), right label) pairs."""
+    return round(float(min(TEMPERATURES, key=lambda t: _loss(pairs, t))), 3)
 
-    def loss(temperature: float) -> float:
-        return float(np.mean([_nll(row / temperature, right) for row, right in pairs]))
 
-    return round(float(min(TEMPERATURES, key=loss)), 3)
+def _pairs(answers: Sequence[Answered], weight: float) -> Pairs:
+    return [(answer.raw - weight * answer.prior, answer.right) for answer in answers]
+
+
+def _fitted_loss(pairs: Pairs) -> float:
+    return _loss(pairs, best_temperature(pairs))
+
+
+def _loss(pairs: Pairs, temperature: float) -> float:
+    return float(np.mean([_nll(row / temperature, right) for row, right in pairs]))
 
 
 def _nll(row: NDArray[np.float64], right: int) -> float:

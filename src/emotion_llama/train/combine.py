@@ -9,38 +9,35 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotion_llama.clip import Modality, Observation, Task, Transcript
-from emotion_llama.labels import LABEL_SETS, SYNONYMS, VALENCE, canonical
+from emotion_llama.errors import ManifestError
+from emotion_llama.labels import LABEL_SETS, VALENCE, canonical
 from emotion_llama.model.processing import TrainSample
-from emotion_llama.perception.compose import choose_clues, clue_phrases, compose_audio, compose_reason, compose_visual
+from emotion_llama.perception.compose import clue_phrases
 from emotion_llama.perception.describe import describe_words
-from emotion_llama.train.config import NanoTraining
+from emotion_llama.train.asking import Opinions, asked_labels, clues_for, composed, features_of, inputs_of
+from emotion_llama.train.config import FeatureSettings, SampleSettings, Source
 from emotion_llama.train.dynamics import still_dynamics
 from emotion_llama.train.examples import Example
 
-Outputs = Mapping[str, NDArray[np.float32]]
-"""Example id → head probabilities (1, K)."""
-
 COMBINATIONS: dict[tuple[Modality, ...], float] = {
-    ("video", "audio", "text"): 0.34,
-    ("video", "audio"): 0.14,
-    ("audio", "text"): 0.12,
+    ("video", "audio", "text"): 0.30,
+    ("video", "audio"): 0.12,
+    ("audio", "text"): 0.14,
     ("video", "text"): 0.06,
-    ("audio",): 0.14,
-    ("video",): 0.10,
-    ("text",): 0.10,
-    (): 0.03,
+    ("audio",): 0.18,
+    ("video",): 0.12,
+    ("text",): 0.08,
 }
-"""How often each combination of inputs is drawn. The blank clip teaches the prior that is taken off the scores."""
+"""How often each combination of inputs is drawn."""
 
-WORDS_MATCH, WORDS_NEUTRAL = 0.40, 0.40
+WORDS_MATCH, WORDS_NEUTRAL = 0.30, 0.50
 """With other inputs: share of lines that fit the emotion, share that say nothing about it; the rest contradict it."""
 
 EMOTIONS = {
@@ -55,185 +52,187 @@ EMOTIONS = {
 FACE_STAND_INS = {"calm": ("neutral",), "bored": ("neutral",)}
 """Picture sets have no calm or bored faces; neutral ones stand in, and the voice or the words must decide."""
 
-IN_SAMPLE_CORPUS = "fer2013"
-"""The expression net was itself trained on most of these pictures, so its answers on them are too good."""
-
-PRESS_SHARE = 0.7
-"""How often a face is taken from pictures that the expression net has not seen, where there are any."""
-
 OPPOSITE = 0.5
 """Words contradict an emotion if their valence differs by more than this."""
 
-TARGET_WORDS = tuple(
-    word for words in SYNONYMS.values() for word in words if word.isalpha() and len(word) > 3 and word != "none"
-)
+GLOBAL_SHARE = 0.5
+"""How often the whole picture is shown: it says little about an emotion and must not be leaned on."""
 
+MOVING_SHARE = 0.5
+"""How often a still face is given an invented course of movement."""
 
-@dataclass(frozen=True)
-class Text:
-    """A line of text with one canonical emotion."""
+STILL_NOISE = 0.1
 
-    id: str
-    text: str
-    emotion: str
-
-
-T = TypeVar("T", Example, Text)
+CLOSED_SET = "ravdess8"
+"""Label set of validation questions about combinations."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The examples of one side of the split, with the head outputs that the language model is shown."""
+    """The examples of one side by what they hold, then by emotion, then by source."""
 
-    voices: dict[str, list[Example]]
-    faces: dict[str, list[Example]]
-    texts: dict[str, list[Text]]
-    voice_outputs: Outputs
-    face_outputs: Outputs
+    voices: dict[str, dict[str, list[Example]]]
+    faces: dict[str, dict[str, list[Example]]]
+    texts: dict[str, dict[str, list[Example]]]
 
 
-def by_emotion(items: Sequence[T]) -> dict[str, list[T]]:
-    """Group examples by canonical emotion."""
-    groups: dict[str, list[T]] = defaultdict(list)
-    for item in items:
-        groups[item.emotion].append(item)
-    return dict(groups)
+def pool_of(examples: Sequence[Example], groups: Sequence[FeatureSettings]) -> Pool:
+    """Sort examples into voices, faces and lines of text; a talking face is all of them."""
+    kinds: dict[Modality, dict[str, dict[str, list[Example]]]] = {
+        name: defaultdict(lambda: defaultdict(list)) for name in ("video", "audio", "text")
+    }
+    for example in examples:
+        there = inputs_of(example, groups)
+        for name in there:
+            if example.emotion is not None and (name != "text" or there == ("text",)):
+                kinds[name][example.emotion][example.source].append(example)
+    return Pool(voices=kinds["audio"], faces=kinds["video"], texts=kinds["text"])
 
 
 class Combiner:
-    """Draws training samples from a pool; the same seed gives the same samples."""
+    """Sample number `index` of a run: always the same for one seed, whatever was drawn before it."""
 
-    def __init__(self, pool: Pool, config: NanoTraining, seed: int) -> None:
-        self.pool = pool
-        self.config = config
-        self.rng = random.Random(seed)
-        self.numbers = np.random.default_rng(seed)
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        sources: Sequence[Source],
+        groups: Sequence[FeatureSettings],
+        opinions: Opinions,
+        settings: SampleSettings,
+        seed: int,
+    ) -> None:
+        self.pool = pool_of(examples, groups)
+        if not any((self.pool.voices, self.pool.faces, self.pool.texts)):
+            raise ManifestError("combinations: expected voices, faces or lines of text with an emotion, found none")
+        self.weights = {source.name: source.weight for source in sources}
+        self.groups = groups
+        self.opinions = opinions
+        self.settings = settings
+        self.seed = seed
 
-    def draw(self) -> TrainSample:
+    def draw(self, index: int) -> TrainSample:
         """Draw one sample: inputs, label set, task and answer."""
-        emotion, inputs = self._emotion_and_inputs()
-        voice = self._voice(emotion) if "audio" in inputs else None
-        face = self._face(emotion) if "video" in inputs else None
-        words = self._words(emotion, voice, alone=inputs == ("text",)) if "text" in inputs else None
-        task = self._task(face, voice)
-        labels, label = self._labels(emotion)
-        observations = self._observations(voice, face, words)
-        clues = choose_clues(_for_task(task, observations))
+        rng = random.Random(f"{self.seed}-{index}")
+        emotion, inputs = self._emotion_and_inputs(rng)
+        voice = self._one(rng, self.pool.voices[emotion]) if "audio" in inputs else None
+        face = self._face(rng, emotion) if "video" in inputs else None
+        words = self._words(rng, emotion, voice, alone=inputs == ("text",)) if "text" in inputs else None
+        task = self._task(rng, face, voice)
+        labels, label = asked_labels(rng, emotion, (), self.settings)
+        observations = _observations(voice, face, words)
+        clues = clues_for(task, observations, self.settings.clues)
         return TrainSample(
-            clip="+".join(part for part in (face.id if face else "", voice.id if voice else "") if part) or "text",
+            clip="+".join(part.id for part in (face, voice) if part is not None) or "words",
             task=task,
             labels=labels,
             transcript=words,
             clues=clue_phrases(clues) if task != "emotion" else (),
-            features=self._features(voice, face),
-            answer=self._answer(task, clues, label, words),
+            features=self._features(rng, voice, face),
+            answer=composed(task, clues, label, rng, words),
+            source="combinations",
         )
 
-    def _emotion_and_inputs(self) -> tuple[str, tuple[Modality, ...]]:
+    def closed(self, index: int) -> TrainSample | None:
+        """Draw a label question about at least two inputs, asked with `CLOSED_SET`; `None` if the draw is no such."""
+        rng = random.Random(f"{self.seed}-closed-{index}")
+        emotion, inputs = self._emotion_and_inputs(rng)
+        labels = LABEL_SETS[CLOSED_SET]
+        if len(inputs) < 2 or emotion not in map(canonical, labels):
+            return None
+        voice = self._one(rng, self.pool.voices[emotion]) if "audio" in inputs else None
+        face = self._face(rng, emotion) if "video" in inputs else None
+        return TrainSample(
+            clip="+".join(part.id for part in (face, voice) if part is not None),
+            task="emotion",
+            labels=labels,
+            transcript=self._words(rng, emotion, voice, alone=False) if "text" in inputs else None,
+            features=self._features(rng, voice, face),
+            answer=next(label for label in labels if canonical(label) == emotion),
+            source="combinations",
+        )
+
+    def _emotion_and_inputs(self, rng: random.Random) -> tuple[str, tuple[Modality, ...]]:
         while True:
-            emotion = self.rng.choices(list(EMOTIONS), list(EMOTIONS.values()))[0]
-            inputs = self.rng.choices(list(COMBINATIONS), list(COMBINATIONS.values()))[0]
+            emotion = rng.choices(list(EMOTIONS), list(EMOTIONS.values()))[0]
+            if rng.random() < self.settings.blank:
+                return emotion, ()
+            inputs = rng.choices(list(COMBINATIONS), list(COMBINATIONS.values()))[0]
             if "audio" in inputs and emotion not in self.pool.voices:
                 continue
             if "video" in inputs and not self._face_emotions(emotion):
                 continue
-            if inputs == ("text",) and emotion not in self.pool.texts:
+            if "text" in inputs and (emotion if inputs == ("text",) else "neutral") not in self.pool.texts:
                 continue
             return emotion, inputs
+
+    def _one(self, rng: random.Random, by_source: dict[str, list[Example]]) -> Example:
+        """Draw a source by weight, then an example evenly."""
+        names = sorted(by_source)
+        return rng.choice(by_source[rng.choices(names, [self.weights[name] for name in names])[0]])
 
     def _face_emotions(self, emotion: str) -> list[str]:
         return [name for name in FACE_STAND_INS.get(emotion, (emotion,)) if name in self.pool.faces]
 
-    def _voice(self, emotion: str) -> Example:
-        return self.rng.choice(self.pool.voices[emotion])
+    def _face(self, rng: random.Random, emotion: str) -> Example:
+        return self._one(rng, self.pool.faces[rng.choice(self._face_emotions(emotion))])
 
-    def _face(self, emotion: str) -> Example:
-        faces = self.pool.faces[self.rng.choice(self._face_emotions(emotion))]
-        press = [face for face in faces if face.corpus != IN_SAMPLE_CORPUS]
-        return self.rng.choice(press if press and self.rng.random() < PRESS_SHARE else faces)
-
-    def _words(self, emotion: str, voice: Example | None, *, alone: bool) -> str | None:
-        """Choose a line; `None` stands for "not transcribed" where the voice's own words are not known."""
-        chance = self.rng.random()
+    def _words(self, rng: random.Random, emotion: str, voice: Example | None, *, alone: bool) -> str:
+        chance = rng.random()
         if (alone or chance < WORDS_MATCH) and emotion in self.pool.texts:
-            return self.rng.choice(self.pool.texts[emotion]).text
+            return self._line(rng, emotion)
         if alone or chance < WORDS_MATCH + WORDS_NEUTRAL:
-            if voice is not None and voice.transcript is not None and voice.corpus == "ravdess":
-                return voice.transcript
-            return self.rng.choice(self.pool.texts["neutral"]).text
-        opposite = [name for name in self.pool.texts if abs(VALENCE[name] - VALENCE[emotion]) > OPPOSITE]
-        return self.rng.choice(self.pool.texts[self.rng.choice(opposite)]).text
+            return voice.transcript if voice is not None and voice.transcript else self._line(rng, "neutral")
+        opposite = [name for name in sorted(self.pool.texts) if abs(VALENCE[name] - VALENCE[emotion]) > OPPOSITE]
+        return self._line(rng, rng.choice(opposite or ["neutral"]))
 
-    def _task(self, face: Example | None, voice: Example | None) -> Task:
-        if (face is None and voice is None) or self.rng.random() >= self.config.text_task_share:
+    def _line(self, rng: random.Random, emotion: str) -> str:
+        return self._one(rng, self.pool.texts[emotion]).transcript or ""
+
+    def _task(self, rng: random.Random, face: Example | None, voice: Example | None) -> Task:
+        if face is None and voice is None:
             return "emotion"
-        kinds: list[Task] = ["reason", "reason", "reason"]
-        kinds += ["visual"] if face is not None and face.observations else []
-        kinds += ["audio"] if voice is not None and voice.observations else []
-        return self.rng.choice(kinds)
+        kinds = {
+            task: share
+            for task, share in self.settings.tasks.items()
+            if not (task == "visual" and not (face and face.observations))
+            and not (task == "audio" and not (voice and voice.observations))
+        }
+        return rng.choices(list(kinds), list(kinds.values()))[0] if kinds else "emotion"
 
-    def _labels(self, emotion: str) -> tuple[tuple[str, ...], str]:
-        """Choose a label set that has the emotion, in random order, and its word for the emotion."""
-        if self.rng.random() < self.config.named_set_share:
-            fitting = [words for words in LABEL_SETS.values() if emotion in map(canonical, words)]
-            if fitting:
-                words = list(self.rng.choice(fitting))
-                self.rng.shuffle(words)
-                return tuple(words), next(word for word in words if canonical(word) == emotion)
-        if self.rng.random() < 0.1:
-            return (), emotion
-        others = [name for name in SYNONYMS if name != emotion]
-        names = [emotion, *self.rng.sample(others, self.rng.randint(1, 9))]
-        words = [self._word(name) for name in names]
-        label = words[0]
-        self.rng.shuffle(words)
-        return tuple(words), label
-
-    def _word(self, name: str) -> str:
-        words = [word for word in SYNONYMS[name] if word in TARGET_WORDS]
-        return self.rng.choice(words) if words and self.rng.random() < 0.4 else name
-
-    def _observations(self, voice: Example | None, face: Example | None, words: str | None) -> list[Observation]:
-        found: list[Observation] = []
-        found += face.observations if face is not None else ()
-        found += [o for o in voice.observations if o.channel == "voice"] if voice is not None else ()
-        if words:
-            found += describe_words(Transcript(text=words, source="given"))
-        return found
-
-    def _answer(self, task: Task, clues: Sequence[Observation], label: str, words: str | None) -> str:
-        if task == "emotion":
-            return label
-        if task == "reason":
-            return compose_reason(clues, label, self.rng, words)
-        return compose_visual(clues, self.rng) if task == "visual" else compose_audio(clues, self.rng)
-
-    def _features(self, voice: Example | None, face: Example | None) -> dict[str, NDArray[np.float32]]:
+    def _features(
+        self, rng: random.Random, voice: Example | None, face: Example | None
+    ) -> dict[str, NDArray[np.float32]]:
         features: dict[str, NDArray[np.float32]] = {}
         if face is not None:
-            features |= self._face_features(face)
+            features |= features_of(face, self.groups, self.opinions, ("video",))
+            if "action_units" in face.arrays:
+                features = self._enliven(rng, features, face.arrays["action_units"][0])
+            if rng.random() >= GLOBAL_SHARE:
+                features.pop("global", None)
         if voice is not None:
-            features["audio"] = voice.arrays["audio"]
-            if self.rng.random() >= self.config.head_dropout:
-                features["voice_emotion"] = self.pool.voice_outputs[voice.id]
-        return features
+            features |= features_of(voice, self.groups, self.opinions, ("audio",))
+        heads = [group.name for group in self.groups if group.head is not None]
+        kept = {n: rows for n, rows in features.items() if n not in heads or rng.random() >= self.settings.head_drop}
+        return {group.name: kept[group.name] for group in self.groups if group.name in kept}
 
-    def _face_features(self, face: Example) -> dict[str, NDArray[np.float32]]:
-        features: dict[str, NDArray[np.float32]] = {}
-        if self.rng.random() < 0.5:  # the whole picture says little about an emotion; it must not be leaned on
-            features["global"] = face.arrays["global"]
-        row = face.arrays["local"]
-        features["local"] = np.stack([row + self.numbers.normal(0, 0.1, row.shape), row]).astype(np.float32)
-        if self.rng.random() < 0.5:
-            features["temporal"] = still_dynamics(face.arrays["action_units"], self.numbers)
-        if self.rng.random() >= self.config.head_dropout:
-            features["face_emotion"] = self.pool.face_outputs[face.id]
-        return features
+    def _enliven(
+        self, rng: random.Random, features: dict[str, NDArray[np.float32]], intensity: NDArray[np.float32]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Give a still face the noise of other frames in its mean row, and at times a course of movement."""
+        numbers = np.random.default_rng(rng.getrandbits(32))
+        found = dict(features)
+        if "local" in found:
+            mean = found["local"][0] + numbers.normal(0, STILL_NOISE, found["local"][0].shape)
+            found["local"] = np.stack([mean, *found["local"][1:]]).astype(np.float32)
+        if any(group.name == "temporal" for group in self.groups) and rng.random() < MOVING_SHARE:
+            found["temporal"] = still_dynamics(intensity, numbers)
+        return found
 
 
-def _for_task(task: Task, observations: Sequence[Observation]) -> list[Observation]:
-    if task == "visual":
-        return [o for o in observations if o.channel in ("face", "scene")]
-    if task == "audio":
-        return [o for o in observations if o.channel == "voice"]
-    return list(observations)
+def _observations(voice: Example | None, face: Example | None, words: str | None) -> list[Observation]:
+    found: list[Observation] = []
+    found += face.observations if face is not None else ()
+    found += [o for o in voice.observations if o.channel == "voice"] if voice is not None else ()
+    if words:
+        found += describe_words(Transcript(text=words, source="given"))
+    return found

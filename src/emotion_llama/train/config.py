@@ -1,40 +1,271 @@
-"""The settings of one training run; read from `configs/train/*.yaml`."""
+"""The settings of one training run; read from `configs/train/*.yaml`, changed by `key=value` on the command line."""
 
 from __future__ import annotations
 
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from emotion_llama.clip import Modality
+from emotion_llama.model.configuration import ProjectorKind
 from emotion_llama.settings import Settings
+from emotion_llama.train.augment import AugmentSettings
+
+Kind = Literal[
+    "manifest", "ravdess", "emodb", "crema-d", "features", "fer2013", "pictures", "goemotions", "meld", "mer",
+    "questions",
+]  # fmt: skip
+SampleTask = Literal["emotion", "reason", "visual", "audio"]
+Metric = Literal["war", "uar", "weighted_f1", "nll"]
 
 
-class NanoTraining(Settings):
-    """How the `nano` weights are made.
+class LoraSettings(Settings):
+    """Low-rank adaptation of the language model."""
 
-    `corpora` are the folders of the data sets below the data folder, by kind. `splits` are the committed split files.
-    Shares (`*_share`) are probabilities of a training sample. One `seed` sets everything random.
+    rank: int = Field(default=8, ge=1)
+    alpha: int = 16
+    dropout: float = Field(default=0.05, ge=0.0, lt=1.0)
+    targets: tuple[str, ...] = ("q_proj", "v_proj")
+
+
+class FeatureSettings(Settings):
+    """One feature group that the language model reads, in prompt order.
+
+    `head` names the emotion head whose probabilities this group is. Width and, where it is not given, the number of
+    tokens are those of the data.
     """
+
+    name: str
+    modality: Literal["video", "audio"]
+    tokens: int | None = Field(default=None, ge=1)
+    projector: ProjectorKind = "linear"
+    head: str | None = None
+
+
+class HeadSettings(Settings):
+    """An emotion head: a small classifier on the array `array` of every training example that has it.
+
+    `kind`: "logistic" (regression; `strengths` are candidate inverse regularisation strengths), "discriminant" (linear
+    discriminant analysis) or "nets" (an ensemble of small nets); for these `strengths` are candidate numbers of
+    principal components. The best is chosen out of fold. `sources`: fit on these only (default: all with the array).
+    """
+
+    name: str
+    array: str
+    kind: Literal["logistic", "discriminant", "nets"] = "logistic"
+    sources: tuple[str, ...] = ()
+    strengths: tuple[float, ...] = (0.0003, 0.001, 0.003)
+    folds: int = Field(default=5, ge=2)
+
+
+class ModelSettings(Settings):
+    """What is trained.
+
+    `init`: checkpoint folder or preset to go on from (its feature groups, heads and LoRA shape are kept). `llm`: asset,
+    hub name or folder. `quantize`: "nf4" holds the frozen base in 4 bits (QLoRA; needs a GPU and bitsandbytes).
+    `train`: which parts get gradients.
+    """
+
+    init: str | None = None
+    llm: str = "smollm2-135m-instruct"
+    placeholder: str = "<empty_output>"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    quantize: Literal["nf4"] | None = None
+    features: tuple[FeatureSettings, ...] = ()
+    heads: tuple[HeadSettings, ...] = ()
+    lora: LoraSettings | None = LoraSettings()
+    train: tuple[Literal["projectors", "lora"], ...] = ("projectors", "lora")
+    gradient_checkpointing: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        heads = {head.name for head in self.heads}
+        for group in self.features:
+            if group.head is not None and group.head not in heads:
+                raise ValueError(f"features.{group.name}: head {group.head!r} is not among heads ({', '.join(heads)})")
+        if self.init is None and not self.features:
+            raise ValueError("features: name the feature groups, or init: a checkpoint to go on from")
+        if not self.train:
+            raise ValueError("train: choose projectors, lora or both")
+        return self
+
+
+class SplitShares(Settings):
+    """A split by speaker drawn with the run's seed: which share of the speakers validates, which is for the test."""
+
+    validation: float = Field(default=0.15, ge=0.0, lt=1.0)
+    test: float = Field(default=0.0, ge=0.0, lt=1.0)
+    unit: Literal["speaker", "clip"] = "speaker"
+
+
+class Source(Settings):
+    """One data set or manifest.
+
+    `path` (and `validation_path`, `test_path`: manifests of their own for these sides) are relative to `data.root`.
+    Sides come from `split`: the name of a shipped split or a split file; "official" (the data set's own, where its
+    reader knows one); "folds" (`data.folds`); shares by speaker; or `side` puts every clip on one side. `labels` is the
+    set these clips are asked about: the name of a set or words. `weight`: how often the source is drawn, relative to
+    the others. `tasks` overrides the run's task mix. `words`: whether a transcript is given, recognised or left out.
+    `limit`: at most so many clips a label on the training side. `copies`: augmented copies of each training clip.
+    """
+
+    name: str = ""
+    kind: Kind = "manifest"
+    path: str
+    validation_path: str | None = None
+    test_path: str | None = None
+    part: str = ""
+    split: str | SplitShares | None = None
+    side: Literal["train", "validation", "test"] | None = None
+    labels: str | tuple[str, ...] = ""
+    weight: float = Field(default=1.0, ge=0.0)
+    tasks: dict[SampleTask, float] | None = None
+    words: Literal["given", "heard", "none"] = "given"
+    without: tuple[Modality, ...] = ()
+    limit: int | None = Field(default=None, ge=1)
+    copies: int = Field(default=0, ge=0)
+    gray: bool = False
+    exclude: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name(cls, values: Any) -> Any:
+        if isinstance(values, dict) and not values.get("name") and values.get("path"):
+            return {**values, "name": str(values["path"]).rstrip("/").split("/")[-1].rsplit(".", 1)[0]}
+        return values
+
+    @model_validator(mode="after")
+    def _one_way_to_split(self) -> Self:
+        if (self.split is None) == (self.side is None) and not (self.validation_path or self.test_path):
+            raise ValueError(
+                f"source {self.name}: give split (official, folds, a shipped split, a split file, or shares by "
+                "speaker) or side, one of the two"
+            )
+        return self
+
+
+class DataSettings(Settings):
+    """Where the clips come from. `exclude`: speakers that no side may hold. `folds`, `fold`: for `split: folds`."""
+
+    root: str = "."
+    sources: tuple[Source, ...]
+    exclude: tuple[str, ...] = ()
+    folds: int = Field(default=6, ge=3)
+    fold: int = Field(default=0, ge=0)
+    augment: AugmentSettings = AugmentSettings()
+    shuffle_truth: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        names = [source.name for source in self.sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if not names or twice:
+            raise ValueError(f"sources: expected different names, found {', '.join(twice) or 'no source'}")
+        if self.fold >= self.folds:
+            raise ValueError(f"fold {self.fold}: expected 0 to {self.folds - 1}")
+        return self
+
+
+class SampleSettings(Settings):
+    """How clips become questions.
+
+    `mix` "clips": each sample is one clip. "combine": voices, faces and lines of text of one emotion are put together
+    (for data sets that lack some inputs; `combine_share` of the samples, the rest are clips as they are).
+    `tasks`: task mix. `drop`: chance that an input is left out of a sample, never all. `text_only`: share of samples
+    with the words alone. `named_sets`: share asked with another label set that holds the emotion, or made-up sets.
+    `balance`: natural, balanced over labels, or tempered (frequency to the power `temper`). `feature_noise` in units of
+    each column's spread; `head_drop`: chance to hide a head's opinion.
+    """
+
+    mix: Literal["clips", "combine"] = "clips"
+    combine_share: float = Field(default=1.0, ge=0.0, le=1.0)
+    tasks: dict[SampleTask, float] = {"emotion": 1.0}
+    drop: dict[Modality, float] = {}
+    text_only: float = Field(default=0.0, ge=0.0, le=1.0)
+    blank: float = Field(default=0.03, ge=0.0, lt=1.0)
+    shuffle_labels: bool = True
+    named_sets: float = Field(default=0.0, ge=0.0, le=1.0)
+    made_up_sets: float = Field(default=0.0, ge=0.0, le=1.0)
+    balance: Literal["natural", "balanced", "tempered"] = "balanced"
+    temper: float = Field(default=0.5, ge=0.0, le=1.0)
+    feature_noise: float = Field(default=0.0, ge=0.0)
+    head_drop: float = Field(default=0.0, ge=0.0, le=1.0)
+    clues: int = Field(default=4, ge=1)
+
+
+class ScheduleSettings(Settings):
+    """Steps, batches and learning rates.
+
+    `batch_size` is that of one process, `accumulate` batches make one step. `shape`: "cosine" falls to `min_share` of
+    the rate after the warm-up; "official" is the released code's (warm-up from `warmup_learning_rate`, cosine over all
+    steps down to `min_learning_rate`); "constant". `steps_an_epoch` matters to "official" only: its warm-up restarts
+    with every epoch. `decay_exempt`: no weight decay for biases and one-dimensional weights.
+    """
+
+    steps: int = Field(default=300, ge=1)
+    batch_size: int = Field(default=16, ge=1)
+    accumulate: int = Field(default=1, ge=1)
+    shape: Literal["cosine", "official", "constant"] = "cosine"
+    learning_rate: float = Field(default=5e-4, gt=0.0)
+    projector_learning_rate: float | None = Field(default=None, gt=0.0)
+    warmup_steps: int = Field(default=30, ge=0)
+    warmup_learning_rate: float = 0.0
+    min_learning_rate: float = 0.0
+    min_share: float = Field(default=0.05, ge=0.0, le=1.0)
+    steps_an_epoch: int | None = Field(default=None, ge=1)
+    weight_decay: float = Field(default=0.01, ge=0.0)
+    decay_exempt: bool = True
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip_norm: float = Field(default=1.0, ge=0.0)
+    bucket: int = Field(default=8, ge=1)
+    workers: int = Field(default=0, ge=0)
+
+
+class ValidationSettings(Settings):
+    """How the best checkpoint is chosen, on the validation side only.
+
+    Every `every` steps up to `clips` clips of each source are scored; `metric` is averaged over the sources.
+    `patience`: stop after so many validations without a gain (`None` = run all steps).
+    """
+
+    side: str = "validation"
+    every: int = Field(default=50, ge=1)
+    clips: int = Field(default=120, ge=1)
+    combinations: int = Field(default=0, ge=0)
+    metric: Metric = "uar"
+    patience: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _never_on_test(self) -> Self:
+        if self.side != "validation":
+            raise ValueError(
+                f"side {self.side!r}: the best checkpoint is chosen on the validation side; a score of the {self.side} "
+                "side that chose anything says nothing about new people. Leave this key out"
+            )
+        return self
+
+
+class CalibrationSettings(Settings):
+    """Temperatures and prior weight, fitted on the validation side after training. `clips` a source; label `orders`."""
+
+    clips: int = Field(default=300, ge=1)
+    combinations: int = Field(default=0, ge=0)
+    orders: int = Field(default=4, ge=1)
+
+
+class TrainConfig(Settings):
+    """One training run. `licence` and `about` go into the record and the model card."""
 
     out: str
     seed: int = 0
-    splits: dict[str, str]
-    ravdess: str
-    emodb: str
-    fer2013: str
-    pictures: str
-    goemotions: str
-    fer2013_per_class: int = 500
-    voice_augmentations: int = 1
-    held_out_speakers: tuple[str, ...] = ()
-    steps: int = 600
-    batch_size: int = 16
-    warmup_steps: int = 40
-    learning_rate: float = 5e-4
-    projector_learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    lora_rank: int = 8
-    lora_alpha: int = 16
-    lora_dropout: float = 0.05
-    feature_noise: float = 0.3
-    head_dropout: float = 0.1
-    text_task_share: float = 0.25
-    named_set_share: float = 0.6
-    validate_every: int = 100
-    validation_clips: int = 160
+    about: str = ""
+    licence: str = ""
+    model: ModelSettings
+    data: DataSettings
+    samples: SampleSettings = SampleSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    validation: ValidationSettings = ValidationSettings()
+    calibration: CalibrationSettings | None = CalibrationSettings()
+    score_test: bool = False
+    trackers: tuple[str, ...] = ("tensorboard",)
+    keep_checkpoints: int = Field(default=2, ge=1)

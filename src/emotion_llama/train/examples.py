@@ -1,68 +1,92 @@
-"""Training examples as arrays on disk: features, observations in words, label, person, side of the split."""
+"""Training examples: what was extracted from one clip, with its label, person and side."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
+from safetensors import SafetensorError, safe_open
 
 from emotion_llama.clip import Observation
+from emotion_llama.errors import OutputError
+from emotion_llama.train.sources import Item, Side
 
-_OBSERVATIONS = TypeAdapter(tuple[Observation, ...])
-Side = str
-"""train, validation or test."""
+Arrays = Mapping[str, NDArray[np.float32]]
+"""Encoder output → (N, E); only what the clip has."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One voice recording or one face picture. `emotion` is canonical; `person` keeps people on one side."""
+    """One clip (or one altered copy of it) as training sees it.
+
+    `id` is "source/clip", with "#1", "#2" for copies. `emotion` is the canonical name of `label`, the word of the
+    source's own set `labels`. `transcript` and `observations` were measured on this very copy.
+    """
 
     id: str
-    corpus: str
-    emotion: str
-    person: str
+    source: str
     side: Side
+    person: str
+    label: str | None
+    emotion: str | None
+    labels: tuple[str, ...]
     transcript: str | None
     observations: tuple[Observation, ...]
-    arrays: dict[str, NDArray[np.float32]]
+    arrays: Arrays
+    reasoning: str | None = None
+    question: str | None = None
+    copy: int = 0
 
 
-def save_examples(examples: Sequence[Example], path: Path) -> None:
-    """Write examples to one `.npz`; all have the same arrays. Temporary name, then rename."""
-    records = [
-        {
-            "id": e.id,
-            "corpus": e.corpus,
-            "emotion": e.emotion,
-            "person": e.person,
-            "side": e.side,
-            "transcript": e.transcript,
-            "observations": [o.model_dump(mode="json", exclude_defaults=True) for o in e.observations],
-        }
-        for e in examples
-    ]
-    arrays = {name: np.stack([e.arrays[name] for e in examples]) for name in examples[0].arrays}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part.npz")
-    np.savez(temporary, records=np.array(json.dumps(records)), **arrays)  # type: ignore[arg-type]
-    temporary.replace(path)
+class StoredArrays(Mapping[str, NDArray[np.float32]]):
+    """Arrays of one cache file, read from it when they are asked for and not kept: memory does not grow with clips."""
+
+    def __init__(self, path: Path, names: tuple[str, ...]) -> None:
+        self.path = path
+        self.names = names
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        """Read one array. Raises `OutputError` if the cache file is gone or cut short."""
+        if name not in self.names:
+            raise KeyError(name)
+        try:
+            with safe_open(self.path, framework="numpy") as file:
+                array: NDArray[np.float32] = file.get_tensor(name)
+        except (OSError, SafetensorError) as error:
+            raise OutputError(
+                f"feature cache {self.path}: cannot be read any more ({error}); run emotion-llama extract again"
+            ) from error
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the arrays."""
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        """Number of arrays."""
+        return len(self.names)
 
 
-def load_examples(path: Path) -> list[Example]:
-    """Read what `save_examples` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files if name != "records"}
-        records = json.loads(str(file["records"]))
-    return [
-        Example(
-            **{key: value for key, value in record.items() if key != "observations"},
-            observations=_OBSERVATIONS.validate_python(record["observations"]),
-            arrays={name: values[row] for name, values in arrays.items()},
-        )
-        for row, record in enumerate(records)
-    ]
+def example_of(
+    item: Item, arrays: Arrays, transcript: str | None, observations: tuple[Observation, ...], copy: int = 0
+) -> Example:
+    """Put an item and what was extracted from it together. The item must have a side."""
+    assert item.side is not None
+    return Example(
+        id=f"{item.source}/{item.clip.clip}" + (f"#{copy}" if copy else ""),
+        source=item.source,
+        side=item.side,
+        person=item.person,
+        label=item.label,
+        emotion=item.emotion,
+        labels=item.labels,
+        transcript=transcript,
+        observations=observations,
+        arrays=arrays,
+        reasoning=item.clip.reasoning,
+        question=item.question,
+        copy=copy,
+    )

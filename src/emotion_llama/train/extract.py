@@ -1,180 +1,227 @@
-"""Data sets → examples with features, each corpus once, kept in the user's cache."""
+"""Items → examples: every clip goes once through perception and the encoders, on all cores; the results stay cached.
+
+A cache entry is named by the content of the recording, the span, the step's version and the settings: a manifest that
+changed since finds its unchanged clips, and only new or changed recordings are extracted again.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
-from rich.progress import track
+from pydantic import TypeAdapter
 
 from emotion_llama import assets
+from emotion_llama.analyze.features import encode
 from emotion_llama.analyze.parts import Parts
-from emotion_llama.clip import Clip
-from emotion_llama.datasets.emodb import read_emodb
-from emotion_llama.datasets.fer2013 import read_fer2013
-from emotion_llama.datasets.picture_folders import read_picture_folder
-from emotion_llama.datasets.ravdess import read_ravdess
-from emotion_llama.datasets.splits import read_split, split_clips
-from emotion_llama.encoders.face_tokens import head_rows
-from emotion_llama.errors import ManifestError, NoStreamError
-from emotion_llama.labels import canonical
-from emotion_llama.media import probe, read_frame, read_waveform
-from emotion_llama.media.types import SAMPLE_RATE_HZ, Frame, Waveform
-from emotion_llama.perception.describe import describe_face, describe_voice, describe_words
-from emotion_llama.perception.sound import perceive_sound
-from emotion_llama.train.config import NanoTraining
-from emotion_llama.train.examples import Example, load_examples, save_examples
+from emotion_llama.analyze.perceive import Stopwatch, perceive, present_inputs
+from emotion_llama.clip import Observation, Transcript
+from emotion_llama.encoders.features import FeatureCache, Features, feature_key
+from emotion_llama.errors import MediaError
+from emotion_llama.media import read_frame
+from emotion_llama.perception.describe import describe_words
+from emotion_llama.scale.spread import Engine, Failure, spread
+from emotion_llama.settings import AnalyzeSettings
+from emotion_llama.train.alteration import Altered
+from emotion_llama.train.config import Source, TrainConfig
+from emotion_llama.train.examples import Example, StoredArrays, example_of
+from emotion_llama.train.face_pictures import encode_face_picture, to_gray
+from emotion_llama.train.hashes import FileHashes
+from emotion_llama.train.progress import working
+from emotion_llama.train.sources import Item
 
-T = TypeVar("T")
-VERSION = "1"
-"""Changes when the features below change, so that old files are not taken for new ones."""
+VERSION = "3"
+"""Part of every key: changes when the features below change, so that old entries are not taken for new ones."""
 
-FACE_SIDE_PX = 256
-FACE_MARGIN_PX = 64
-_PICTURE_SIDES = {"train": "train", "val": "validation", "test": "test"}
+NOTES = "notes"
+"""Name of the array that holds the words and observations of a clip, as JSON bytes."""
+
+_OBSERVATIONS = TypeAdapter(tuple[Observation, ...])
 
 
-def voices(config: NanoTraining, data: Path, parts: Parts) -> list[Example]:
-    """Extract RAVDESS and EmoDB speech by the committed splits (test people too; training never reads them)."""
-    ravdess = read_ravdess(data / config.ravdess, modality="audio-only")
-    emodb = read_emodb(data / config.emodb)
-    found: list[Example] = []
-    for corpus, clips in (("ravdess", ravdess), ("emodb", emodb)):
-        sides = split_clips(clips, read_split(Path(config.splits[corpus])))
-        rows = [(clip, side) for side, members in sides.items() for clip in members]
-        found += _kept(f"{corpus}-voice", config, partial(_voices, rows, corpus, parts, config))
+@dataclass(frozen=True)
+class Task:
+    """One clip or altered copy to extract, with everything that a worker needs and that decides the result.
+
+    `face`: a picture of a research set that shows one face, turned gray, without sound.
+    """
+
+    item: Item
+    copy: int
+    key: str
+    face: bool
+    words: str
+    without: tuple[Any, ...]
+    augment: dict[str, Any]
+    seed: int
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A clip that could not be used, and why."""
+
+    clip: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """All usable examples, and what was left out. `fresh`: how many were not in the cache."""
+
+    examples: list[Example]
+    left_out: list[LeftOut] = field(default_factory=list)
+    fresh: int = 0
+
+
+def cache_folder() -> Path:
+    """Where training features lie."""
+    return assets.cache_dir() / "training"
+
+
+def extract(
+    items: Sequence[Item], config: TrainConfig, *, jobs: int = 1, engine: Engine = "local", address: str | None = None
+) -> Extracted:
+    """Give the examples of all items, extracting what the cache lacks on `jobs` workers, with progress.
+
+    A recording that cannot be read, or a picture without a face, is left out and named. Raises `OutputError` if the
+    cache cannot be written.
+    """
+    cache = FeatureCache(cache_folder())
+    sources = {source.name: source for source in config.data.sources}
+    hashes = FileHashes(cache_folder() / "hashes.json")
+    tasks: list[Task] = []
+    lost: list[LeftOut] = []
+    for item in items:
+        if item.clip.path is not None or item.picture is not None:
+            try:
+                tasks += _tasks(item, sources[item.source], config, hashes)
+            except OSError as error:
+                lost.append(LeftOut(f"{item.source}/{item.clip.clip}", f"cannot be read: {error}"))
+    hashes.save()
+    missing = [task for task in tasks if not cache.path(task.key).exists()]
+    make = partial(_worker, cache_folder())
+    with closing(spread(make, missing, jobs=jobs, engine=engine, address=address)) as done:
+        for index, result in working(done, total=len(missing), about="extracting features"):
+            if isinstance(result, Failure):
+                lost.append(LeftOut(_name(missing[index]), result.error))
+    examples = [_example(item) for item in items if item.clip.path is None and item.picture is None]
+    for task in tasks:
+        found = _stored(task, cache)
+        if isinstance(found, Example):
+            examples.append(found)
+        elif found is not None:
+            lost.append(found)
+    return Extracted(examples, lost, len(missing))
+
+
+def _tasks(item: Item, source: Source, config: TrainConfig, hashes: FileHashes) -> list[Task]:
+    """The clip itself, and its altered copies where it trains."""
+    picture = item.picture
+    content = hashes.of(_path(item)) if picture is None else hashlib.sha256(picture.tobytes()).hexdigest()
+    face = item.picture is not None or source.kind == "pictures"
+    copies = source.copies if item.side == "train" and not face else 0
+    found = []
+    for copy in range(copies + 1):
+        augment = config.data.augment.model_dump(mode="json") if copy else {}
+        settings = {
+            "kind": "face" if face else "clip",
+            "words": source.words,
+            "transcript": item.clip.transcript if source.words == "given" else None,
+            "without": list(source.without),
+            "copy": copy,
+            "augment": augment,
+            "seed": config.seed if copy else 0,
+        }
+        span = (item.clip.start_s, item.clip.end_s)
+        key = feature_key(content, span, "example", VERSION, settings)
+        found.append(Task(item, copy, key, face, source.words, source.without, augment, config.seed))
     return found
 
 
-def pictures(config: NanoTraining, data: Path, parts: Parts) -> list[Example]:
-    """Extract face pictures, all turned gray (colour nearly gives away a class in one set)."""
-    found = _kept("fer2013", config, partial(_fer2013, config, data, parts))
-    return found + _kept("pictures", config, partial(_press, config, data, parts))
+def _worker(folder: Path) -> Callable[[Task], None]:
+    """Made once in each worker process: the parts that are shared by its clips."""
+    cache = FeatureCache(folder)
+    parts = Parts(folder, "cpu", int(os.environ.get("OMP_NUM_THREADS", "1")), keep_features=False)
+
+    def work(task: Task) -> None:
+        cache.get_or_compute(task.key, lambda: _extract(task, parts))
+
+    return work
 
 
-def _kept(name: str, config: NanoTraining, make: Callable[[], Iterator[Example]]) -> list[Example]:
-    settings = config.model_dump(include={"fer2013_per_class", "voice_augmentations", "splits", "seed"})
-    splits = {corpus: Path(file).read_text(encoding="utf-8") for corpus, file in config.splits.items()}
-    key = hashlib.sha256(json.dumps([VERSION, name, settings, splits], sort_keys=True).encode()).hexdigest()[:12]
-    path = assets.cache_dir() / "training" / f"{name}-{key}.npz"
-    if not path.exists():
-        save_examples(list(make()), path)
-    return load_examples(path)
+def _extract(task: Task, parts: Parts) -> Features:
+    """Encoder outputs and notes of one task; a picture without a face is an entry of its own, not tried again."""
+    try:
+        features, transcript, observations = _look(task, parts)
+    except MediaError as error:
+        if not task.face:
+            raise
+        return {NOTES: _notes({"left_out": str(error)})}
+    listed = [o.model_dump(mode="json", exclude_defaults=True) for o in observations]
+    return {**features, NOTES: _notes({"transcript": transcript, "observations": listed})}
 
 
-def _bar(rows: list[T], name: str) -> Iterator[T]:
-    yield from track(rows, description=f"extracting {name}")
-
-
-def _voices(rows: list[tuple[Clip, str]], corpus: str, parts: Parts, config: NanoTraining) -> Iterator[Example]:
-    for clip, side in _bar(rows, corpus):
-        yield from _voice(clip, side, corpus, parts, config)
-
-
-def _voice(clip: Clip, side: str, corpus: str, parts: Parts, config: NanoTraining) -> Iterator[Example]:
-    assert clip.path is not None and clip.emotion is not None and clip.speaker is not None
-    waveform = read_waveform(probe(clip.path))
-    if waveform is None:
-        raise NoStreamError(f"{clip.path}: expected a voice recording, found no sound; take it out of the data set")
-    sound = perceive_sound(waveform, None, clip.transcript)
-    observations = (*describe_voice(sound), *describe_words(sound.transcript))
-    copies = [waveform]
-    if side == "train":
-        rng = np.random.default_rng([config.seed, int(hashlib.sha256(clip.clip.encode()).hexdigest()[:8], 16)])
-        copies += [augment(waveform, rng) for _ in range(config.voice_augmentations)]
-    for number, copy in enumerate(copies):
-        features = parts.audio_encoder.features(copy)
-        yield Example(
-            id=clip.clip if number == 0 else f"{clip.clip}#{number}",
-            corpus=corpus,
-            emotion=canonical(clip.emotion),
-            person=clip.speaker,
-            side=side,
-            transcript=clip.transcript,
-            observations=observations,
-            arrays={"audio": features["audio"], "audio_layers": features["audio_layers"][0]},
-        )
-
-
-def augment(waveform: Waveform, rng: np.random.Generator) -> Waveform:
-    """Give a changed copy: noise at 10–30 dB below the speech, another level, up to 0.4 s cut from either end."""
-    samples = waveform.samples
-    cut = rng.integers(0, int(0.4 * SAMPLE_RATE_HZ), size=2)
-    if len(samples) > 2 * SAMPLE_RATE_HZ:
-        samples = samples[cut[0] : len(samples) - cut[1]]
-    level = float(np.sqrt(np.mean(samples**2))) + 1e-6
-    noise = rng.standard_normal(len(samples)) * level * 10 ** (-rng.uniform(10, 30) / 20)
-    gain = 10 ** (rng.uniform(-8, 4) / 20)
-    return Waveform(np.clip((samples + noise) * gain, -1, 1).astype(np.float32), waveform.start_s)
-
-
-def _fer2013(config: NanoTraining, data: Path, parts: Parts) -> Iterator[Example]:
-    everything = read_fer2013(data / config.fer2013)
-    rng = np.random.default_rng(config.seed)
-    for split, side in _PICTURE_SIDES.items():
-        part = everything.of(split)
-        limit = config.fer2013_per_class if side == "train" else config.fer2013_per_class // 4
-        labels = np.array(part.labels)
-        chosen = np.concatenate(
-            [rng.permutation(np.flatnonzero(labels == name))[:limit] for name in sorted(set(labels))]
-        )
-        for row in _bar(chosen.tolist(), f"fer2013 {split}"):
-            found = _face(part.images[row], f"fer2013/{split}/{row}", str(labels[row]), f"{split}/{row}", side, parts)
-            if found is not None:
-                yield found
-
-
-def _press(config: NanoTraining, data: Path, parts: Parts) -> Iterator[Example]:
-    """Press pictures: one person in seven of the training part becomes the validation part."""
-    for split in ("train", "test"):
-        for clip in _bar(read_picture_folder(data / config.pictures, split), f"pictures {split}"):
-            assert clip.path is not None and clip.emotion is not None
-            if clip.speaker is None:
-                raise ManifestError(
-                    f"{clip.path}: expected to be told who is in the picture, found nothing; "
-                    "name the people in a column group of manifest.csv, so that each stays on one side"
-                )
-            gray = np.asarray(read_frame(clip.path, 0.0).rgb.mean(axis=2), dtype=np.uint8)
-            held = int(hashlib.sha256(clip.speaker.encode()).hexdigest(), 16) % 7 == 0
-            side = "validation" if split == "train" and held else split
-            found = _face(gray, f"pictures/{clip.clip}", clip.emotion, clip.speaker, side, parts)
-            if found is not None:
-                yield found
-
-
-def _face(gray: NDArray[np.uint8], name: str, label: str, person: str, side: str, parts: Parts) -> Example | None:
-    """Features of one gray face picture; `None` where no face is found (the picture is then not used)."""
-    inner = FACE_SIDE_PX - 2 * FACE_MARGIN_PX if max(gray.shape) < FACE_SIDE_PX // 2 else FACE_SIDE_PX
-    large = cv2.resize(gray, (inner, inner), interpolation=cv2.INTER_CUBIC)
-    border = FACE_MARGIN_PX
-    framed = cv2.copyMakeBorder(large, border, border, border, border, cv2.BORDER_REPLICATE)
-    frame = Frame(np.repeat(framed[:, :, None], 3, axis=2), 0, 0.0)
-    faces = parts.face_reader.read([frame])
-    if faces.main is None or faces.action_units is None or faces.expressions is None or faces.face_features is None:
-        return None
-    crop = faces.tracks[faces.main].samples[0].crop[None]
-    rows = head_rows(faces.face_features, faces.expressions, parts.opinion_net(crop), faces.action_units.intensity)
-    return Example(
-        id=name,
-        corpus=name.split("/")[0],
-        emotion=canonical(label),
-        person=person,
-        side=side,
-        transcript=None,
-        observations=tuple(describe_face(faces)),
-        arrays={
-            "global": parts.global_encoder(frame.rgb),
-            "local": np.hstack([faces.face_features, np.log(np.maximum(faces.expressions, 1e-4))])[0].astype(
-                np.float32
-            ),
-            "head_row": rows[0],
-            "action_units": faces.action_units.intensity[0],
-        },
+def _look(task: Task, parts: Parts) -> tuple[Features, str | None, tuple[Observation, ...]]:
+    item = task.item
+    if task.face:
+        gray = item.picture if item.picture is not None else to_gray(read_frame(_path(item), 0.0).rgb)
+        features, seen = encode_face_picture(gray, item.clip.clip, parts)
+        return features, None, seen
+    settings = AnalyzeSettings(
+        without=(*task.without, *(("text",) if task.words == "none" else ())), transcribe=task.words == "heard"
     )
+    clip = item.clip if task.words == "given" else item.clip.model_copy(update={"transcript": None})
+    alter = Altered.draw(task.augment, f"{task.seed}-{clip.clip}-{task.copy}") if task.copy else None
+    watch = Stopwatch()
+    percept = perceive(clip, settings, parts, watch, alter)
+    features = encode(percept, parts, present_inputs(percept, settings)["audio"], watch)
+    return features, percept.transcript.text, percept.observations
+
+
+def _path(item: Item) -> Path:
+    assert item.clip.path is not None
+    return item.clip.path
+
+
+def _notes(notes: dict[str, Any]) -> Any:
+    return np.frombuffer(json.dumps(notes).encode(), dtype=np.uint8).copy()
+
+
+def _stored(task: Task, cache: FeatureCache) -> Example | LeftOut | None:
+    """What the cache has of a task; `None` if its extraction failed in this run (it is named already)."""
+    path = cache.path(task.key)
+    if not path.exists():
+        return None
+    names, notes = _read_notes(path)
+    if "left_out" in notes:
+        return LeftOut(_name(task), notes["left_out"])
+    observations = _OBSERVATIONS.validate_python(notes["observations"])
+    return example_of(task.item, StoredArrays(path, names), notes["transcript"], observations, task.copy)
+
+
+def _read_notes(path: Path) -> tuple[tuple[str, ...], dict[str, Any]]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        names = tuple(name for name in file.keys() if name != NOTES)  # noqa: SIM118  # not a mapping
+        notes: dict[str, Any] = json.loads(file.get_tensor(NOTES).tobytes())
+    return names, notes
+
+
+def _example(item: Item) -> Example:
+    """Text alone, or features that were extracted elsewhere: nothing to extract."""
+    words = item.clip.transcript
+    observations = tuple(describe_words(Transcript(text=words, source="given"))) if words else ()
+    return example_of(item, item.arrays or {}, words, observations)
+
+
+def _name(task: Task) -> str:
+    return f"{task.item.source}/{task.item.clip.clip}" + (f"#{task.copy}" if task.copy else "")

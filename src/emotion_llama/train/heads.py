@@ -1,90 +1,175 @@
-"""Fit the emotion heads, and give out-of-fold outputs for the language model's training."""
+"""Fit the emotion heads, and give out-of-fold opinions for the language model's training."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from sklearn.model_selection import GroupKFold
 
-from emotion_llama.encoders.heads import EmotionHead
+from emotion_llama.encoders.heads import EmotionHead, Layer
 from emotion_llama.errors import ManifestError
+from emotion_llama.train.config import HeadSettings
 from emotion_llama.train.examples import Example
+from emotion_llama.train.head_nets import fit_nets
 
-FOLDS = 5
-STRENGTHS = (0.0003, 0.001, 0.003)
-"""Candidate inverse regularisation strengths; the best by out-of-fold mean recall on training people is taken."""
+Rows = NDArray[np.float32]
+TEMPERATURES = np.geomspace(0.3, 6.0, 61)
 
 
 @dataclass(frozen=True)
 class FittedHead:
-    """A head, its log-probabilities for every example (out-of-fold for training people), and how it scored."""
+    """A head, its opinion of every example (out-of-fold for those it was fitted on), and how it scored.
+
+    `opinions`: example id → (1, K) probabilities. `recall`: mean recall by side; "train" is out of fold. `setting`: the
+    strength that was chosen.
+    """
 
     head: EmotionHead
-    outputs: dict[str, NDArray[np.float32]]  # example id → (1, K) probabilities
-    strength: float
-    recall: dict[str, float]  # mean recall by side; "train" is out-of-fold
+    opinions: dict[str, Rows]
+    setting: float
+    recall: dict[str, float]
 
 
-def fit_head(name: str, examples: Sequence[Example], array: str, seed: int) -> FittedHead:
-    """Fit logistic regression on standardised features of the training side; people never cross folds.
+def fit_head(settings: HeadSettings, examples: Sequence[Example], seed: int) -> FittedHead:
+    """Fit one head on the training examples that have its array; people never cross folds.
 
-    Raises `ManifestError` when a label belongs to people of one fold only, so that a fold would be fitted without it.
+    The strength is chosen, and the confidence set right, out of fold. Raises `ManifestError` when there is nothing to
+    fit on, or when a label belongs to people of one fold only, so that a fold would be fitted without it.
     """
-    train = [e for e in examples if e.side == "train"]
-    labels = tuple(sorted({e.emotion for e in train}))
-    rows, target, people = _matrix(train, array), [e.emotion for e in train], [e.person for e in train]
-    scored = {c: _out_of_fold(name, labels, rows, target, people, c, seed) for c in STRENGTHS}
-    best = max(scored, key=lambda c: _recall(labels, target, scored[c]))
-    head = _fit(name, labels, rows, target, best)
-    outputs = {e.id: row[None] for e, row in zip(train, np.exp(scored[best]), strict=True)}
-    recall = {"train": _recall(labels, target, scored[best])}
-    for side in ("validation", "test"):
-        others = [e for e in examples if e.side == side and e.emotion in labels]
-        if not others:
-            continue
-        log = head.log_probabilities(_matrix(others, array))
-        outputs |= {e.id: row[None] for e, row in zip(others, np.exp(log), strict=True)}
-        recall[side] = _recall(labels, [e.emotion for e in others], log)
-    return FittedHead(head, outputs, best, recall)
-
-
-def _matrix(examples: Sequence[Example], array: str) -> NDArray[np.float32]:
-    return np.stack([e.arrays[array] for e in examples]).astype(np.float32)
-
-
-def _fit(name: str, labels: tuple[str, ...], rows: NDArray[np.float32], target: Sequence[str], c: float) -> EmotionHead:
-    mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-3
-    model = LogisticRegression(C=c, max_iter=400, class_weight="balanced")
-    model.fit((rows - mean) / scale, target)
-    if tuple(model.classes_) != labels:
-        lacking = ", ".join(sorted(set(labels) - set(model.classes_)))
+    fitting = [e for e in examples if e.side == "train" and _usable(e, settings)]
+    labels = tuple(sorted({str(e.emotion) for e in fitting}))
+    people = sorted({e.person for e in fitting})
+    if len(labels) < 2 or len(people) < 2:
         raise ManifestError(
-            f"{name}: without one fold of people no example of {lacking} is left; add people who have it"
+            f"head {settings.name}: expected training examples of at least two emotions and two people with the "
+            f"array {settings.array!r}, found {len(labels)} and {len(people)}; check sources and features"
         )
-    return EmotionHead(name, labels, mean, scale, model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32))
+    rows, target = _matrix(fitting, settings.array), np.array([str(e.emotion) for e in fitting])
+    folds = GroupKFold(min(settings.folds, len(people)), shuffle=True, random_state=seed)
+    splits = list(folds.split(rows, target, [e.person for e in fitting]))
+    tried = {}
+    for setting in settings.strengths:
+        fit = _fitter(settings, labels, setting, seed)
+        tried[setting] = _out_of_fold(fit, rows, target, splits, len(labels))
+    # altered copies are for fitting only: the choice is made on recordings as they are
+    own = np.array([e.copy == 0 for e in fitting])
+    best = max(tried, key=lambda c: _recall(labels, target[own], tried[c][own]))
+    temperature = _temperature(tried[best][own], [labels.index(word) for word in target[own]])
+    head = replace(_fitter(settings, labels, best, seed)(rows, target), temperature=temperature)
+    outside = _normalised(tried[best] / temperature)
+    opinions = {e.id: np.exp(row)[None] for e, row in zip(fitting, outside, strict=True)}
+    recall = {"train": _recall(labels, target[own], tried[best][own])}
+    known = {e.id for e in fitting}
+    others = [e for e in examples if settings.array in e.arrays and e.id not in known]
+    opinions |= {e.id: head.opinion(e.arrays[settings.array]) for e in others}
+    for side in ("validation", "test"):
+        scored = [e for e in others if e.side == side and e.emotion in labels]
+        if scored:
+            guessed = np.concatenate([opinions[e.id] for e in scored])
+            recall[side] = _recall(labels, np.array([str(e.emotion) for e in scored]), guessed)
+    return FittedHead(head, opinions, best, recall)
+
+
+def _usable(example: Example, settings: HeadSettings) -> bool:
+    wanted = not settings.sources or example.source in settings.sources
+    return wanted and example.emotion is not None and settings.array in example.arrays
+
+
+def _matrix(examples: Sequence[Example], array: str) -> Rows:
+    return np.stack([e.arrays[array].mean(axis=0) for e in examples]).astype(np.float32)
+
+
+def _fitter(
+    settings: HeadSettings, labels: tuple[str, ...], setting: float, seed: int
+) -> Callable[[Rows, NDArray[np.str_]], EmotionHead]:
+    """Give the function that fits a head on rows (n, E) and their labels."""
+
+    def fit(rows: Rows, target: NDArray[np.str_]) -> EmotionHead:
+        lacking = sorted(set(labels) - set(target.tolist()))
+        if lacking:
+            raise ManifestError(
+                f"head {settings.name}: without one fold of people no example of {', '.join(lacking)} is left; add "
+                "people who have it, or take the label out"
+            )
+        mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-3
+        standard = (rows - mean) / scale
+        if settings.kind == "nets":
+            numbers = np.array([labels.index(word) for word in target])
+            centre, basis, members = fit_nets(standard, numbers, len(labels), int(setting), seed)
+            return EmotionHead(settings.name, settings.array, labels, mean + centre * scale, scale, members, basis)
+        make = _discriminant if settings.kind == "discriminant" else _logistic
+        layer = make(standard, target, setting)
+        return EmotionHead.linear(settings.name, settings.array, labels, (mean, scale), layer)
+
+    return fit
+
+
+def _logistic(rows: Rows, target: NDArray[np.str_], strength: float) -> Layer:
+    """Logistic regression of inverse strength `strength`, classes balanced."""
+    model = LogisticRegression(C=strength, max_iter=400, class_weight="balanced").fit(rows, target)
+    coefficients, intercept = _every_class(model.coef_, model.intercept_)
+    return Layer(coefficients.T.astype(np.float32), intercept.astype(np.float32))
+
+
+def _discriminant(rows: Rows, target: NDArray[np.str_], components: float) -> Layer:
+    """Linear discriminant analysis with Ledoit-Wolf shrinkage on the first principal components, equal priors.
+
+    Both steps are linear, so one matrix holds them.
+    """
+    kept = min(int(components), *rows.shape)
+    reduce = PCA(kept, svd_solver="randomized" if kept < 0.8 * min(rows.shape) else "full", random_state=0).fit(rows)
+    classes = len(set(target.tolist()))
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=np.full(classes, 1 / classes))
+    model.fit(reduce.transform(rows), target)
+    coefficients, intercept = _every_class(model.coef_, model.intercept_)
+    weight = reduce.components_.T @ coefficients.T  # (E, K)
+    return Layer(weight.astype(np.float32), (intercept - reduce.mean_ @ weight).astype(np.float32))
+
+
+def _every_class(coefficients: NDArray[np.float64], intercept: NDArray[np.float64]) -> tuple[Any, Any]:
+    """Give a row for each class: the library has one row for two classes."""
+    if len(coefficients) > 1:
+        return coefficients, intercept
+    return np.vstack([-coefficients, coefficients]) / 2, np.concatenate([-intercept, intercept]) / 2
 
 
 def _out_of_fold(
-    name: str,
-    labels: tuple[str, ...],
-    rows: NDArray[np.float32],
-    target: Sequence[str],
-    people: Sequence[str],
-    c: float,
-    seed: int,
-) -> NDArray[np.float32]:
-    out = np.zeros((len(rows), len(labels)), dtype=np.float32)
-    wanted = np.array(target)
-    for fit, held in GroupKFold(FOLDS, shuffle=True, random_state=seed).split(rows, wanted, people):
-        out[held] = _fit(name, labels, rows[fit], wanted[fit].tolist(), c).log_probabilities(rows[held])
+    fit: Callable[[Rows, NDArray[np.str_]], EmotionHead],
+    rows: Rows,
+    target: NDArray[np.str_],
+    splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+    labels: int,
+) -> Rows:
+    """Log-probabilities (n, K) of each row by a head fitted on other people."""
+    out = np.zeros((len(rows), labels), dtype=np.float32)
+    for inside, outside in splits:
+        out[outside] = fit(rows[inside], target[inside]).log_probabilities(rows[outside])
     return out
 
 
-def _recall(labels: tuple[str, ...], target: Sequence[str], log: NDArray[np.float32]) -> float:
-    guessed = [labels[k] for k in log.argmax(axis=1)]
+def _normalised(log: Rows) -> Rows:
+    shifted = log - log.max(axis=1, keepdims=True)
+    result: Rows = (shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))).astype(np.float32)
+    return result
+
+
+def _temperature(log: Rows, right: Sequence[int]) -> float:
+    """Give the temperature with the least negative log-likelihood out of fold."""
+    places = np.arange(len(log))
+    losses = [-float(_normalised(log / t)[places, list(right)].mean()) for t in TEMPERATURES]
+    best = float(TEMPERATURES[int(np.argmin(losses))])
+    return best if math.isfinite(min(losses)) else 1.0
+
+
+def _recall(labels: tuple[str, ...], target: NDArray[np.str_], scores: Rows) -> float:
+    guessed = [labels[k] for k in scores.argmax(axis=1)]
     return float(recall_score(target, guessed, average="macro", zero_division=0))

@@ -1,0 +1,109 @@
+"""Workers on Ray: actors of one CPU each, on a cluster or on a Ray that lives as long as the run."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+from emotion_llama.errors import UsageError
+from emotion_llama.scale.spread import Crew, Handle, WorkerLost
+from emotion_llama.scale.worker import Worker, open_answer, thread_share
+
+CONNECT_S = 10.0
+"""How long the head of a cluster may take to answer."""
+
+
+def ray_crew(
+    make_worker: Callable[[], Callable[[Any], Any]], workers: int, address: str | None
+) -> AbstractContextManager[Crew]:
+    """Give the means for so many actors, not yet started. Raises `UsageError` where ray is not installed."""
+    # read when ray is imported: nothing is reported to anyone, and a Ray of our own listens on loopback only (in a
+    # program that imported ray before, it listens as Ray is used to)
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if address is None:
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    try:
+        ray: Any = import_module("ray")
+    except ImportError as error:
+        raise UsageError(f"engine ray needs ray ({error}); install emotion-llama[ray]") from error
+    return _connected(ray, make_worker, workers, address)
+
+
+@contextmanager
+def _connected(
+    ray: Any, make_worker: Callable[[], Callable[[Any], Any]], workers: int, address: str | None
+) -> Iterator[Crew]:
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    ours = not ray.is_initialized()  # the caller may have connected already; then it stays so
+    if ours and address is None:
+        ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
+    elif ours:
+        _check_that_one_answers(str(address))
+        ray.init(address=address, **quiet)
+    try:
+        threads = thread_share(workers) if address is None else 1
+        actor = ray.remote(num_cpus=1)(Worker)
+        made = ray.cloudpickle.dumps(make_worker)
+        yield Crew(partial(RayHandle, ray, actor, made, threads), partial(wait_for_answers, ray))
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _check_that_one_answers(address: str) -> None:
+    """Raise `UsageError` at once; Ray itself would try for minutes, then end the process. "auto" it knows at once."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if address == "auto":
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"no Ray cluster answers at {address!r} ({error}); expected host:port or auto") from error
+
+
+class RayHandle:
+    """One actor. A lost one is replaced by a new actor, wherever there is room.
+
+    Ray's own `max_restarts` is not used: it would restart for ever, without a word, an actor that dies while it loads.
+    """
+
+    def __init__(self, ray: Any, actor: Any, made: bytes, threads: int) -> None:
+        self.index: int | None = None
+        self._ray = ray
+        self._actor = actor.remote(ray.cloudpickle.dumps)
+        self.answer = self._actor.load.remote(made, threads)
+
+    def give(self, index: int, item: Any) -> None:
+        """Send the next item."""
+        self.index = index
+        self.answer = self._actor.answer.remote(self._ray.cloudpickle.dumps((index, item)))
+
+    def take(self) -> Any:
+        """Give its answer. Raises `WorkerLost`."""
+        errors = self._ray.exceptions
+        lost = (errors.RayActorError, errors.OutOfMemoryError, errors.NodeDiedError, errors.ObjectLostError)
+        try:
+            answer = self._ray.get(self.answer)
+        except lost as error:
+            raise WorkerLost("the Ray worker died: likely out of memory; lower --jobs, or see Ray's logs") from error
+        return open_answer(answer)
+
+    def dismiss(self) -> None:
+        """End the actor, which has nothing to do; its CPU is free for others."""
+        self.end()
+
+    def end(self) -> None:
+        """End the actor and what it does."""
+        self._ray.kill(self._actor)
+
+
+def wait_for_answers(ray: Any, handles: Sequence[Handle]) -> list[Handle]:
+    """Wait until at least one of these actors has an answer or is lost; give the first."""
+    by_answer = {handle.answer: handle for handle in handles if isinstance(handle, RayHandle)}
+    ready, _ = ray.wait(list(by_answer), num_returns=1)
+    return [by_answer[answer] for answer in ready]

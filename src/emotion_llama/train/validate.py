@@ -1,0 +1,110 @@
+"""Score a model on closed label questions: for choosing the best checkpoint, for calibration, and once on the test."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotion_llama.analyze.calibration import Calibration
+from emotion_llama.clip import MODALITIES, Modality
+from emotion_llama.metrics.classes import class_statistic
+from emotion_llama.metrics.confidence import confidence_statistic
+from emotion_llama.metrics.resample import point_scores
+from emotion_llama.model.configuration import FeatureGroup
+from emotion_llama.model.processing import TrainSample
+from emotion_llama.model.score import ClipReader
+
+Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One question and what the model says: prior-corrected scores (L,) in the order of `labels`, the right column.
+
+    `inputs` really reached the model. `order_sensitivity`: how much the order of the labels matters.
+    """
+
+    clip: str
+    source: str
+    labels: tuple[str, ...]
+    raw: NDArray[np.float64]
+    prior: NDArray[np.float64]
+    right: int
+    inputs: tuple[Modality, ...]
+    order_sensitivity: float
+
+    @property
+    def corrected(self) -> NDArray[np.float64]:
+        """Scores with the whole prior taken off."""
+        return self.raw - self.prior
+
+    def probabilities(self, calibration: Calibration | None = None) -> dict[str, float]:
+        """Chances of the labels, as `analyze` would give them with this calibration."""
+        chosen = calibration or Calibration()
+        raw = dict(zip(self.labels, self.raw.tolist(), strict=True))
+        prior = dict(zip(self.labels, self.prior.tolist(), strict=True))
+        return chosen.probabilities(chosen.correct(raw, prior), self.inputs)
+
+
+def answer_all(
+    reader: ClipReader,
+    samples: Iterable[TrainSample],
+    *,
+    orders: int = 1,
+    seed: int = 0,
+) -> list[Answered]:
+    """Ask every label question, exactly as `analyze` does."""
+    found = []
+    for sample in samples:
+        scored = reader.score(reader.read(sample.features, sample.transcript), sample.labels, orders=orders, seed=seed)
+        prior = reader.prior(sample.labels, orders=orders, seed=seed)
+        found.append(
+            Answered(
+                clip=sample.clip,
+                source=sample.source,
+                labels=sample.labels,
+                raw=scored.mean,
+                prior=prior.mean,
+                right=sample.labels.index(sample.answer),
+                inputs=inputs_of_sample(sample, reader.model.config.groups),
+                order_sensitivity=scored.order_sensitivity,
+            )
+        )
+    return found
+
+
+def inputs_of_sample(sample: TrainSample, groups: Sequence[FeatureGroup]) -> tuple[Modality, ...]:
+    """Which inputs a sample has."""
+    found = {group.modality for group in groups if group.name in sample.features}
+    return tuple(m for m in MODALITIES if m in found or (m == "text" and sample.transcript is not None))
+
+
+def scores_of(answers: Sequence[Answered], calibration: Calibration | None = None) -> Scores:
+    """Give war, uar, weighted_f1, nll, ece, n and mean order sensitivity of answers to one label set."""
+    labels = answers[0].labels
+    places = {label: place for place, label in enumerate(labels)}
+    chances = np.array([[a.probabilities(calibration)[label] for label in labels] for a in answers])  # (n, L)
+    right = np.array([places[a.labels[a.right]] for a in answers])
+    found = point_scores(class_statistic(right, chances.argmax(axis=1), len(labels), over="present"))
+    found |= point_scores(confidence_statistic(chances, right))
+    kept = {name: float(found[name][0]) for name in ("war", "uar", "weighted_f1", "nll", "ece")}
+    return {**kept, "order_sensitivity": float(np.mean([a.order_sensitivity for a in answers])), "n": len(answers)}
+
+
+def by_source(answers: Sequence[Answered], calibration: Calibration | None = None) -> dict[str, Scores]:
+    """Give the scores of each source (its clips are all asked about one label set)."""
+    groups: dict[str, list[Answered]] = defaultdict(list)
+    for answer in answers:
+        groups[answer.source].append(answer)
+    return {source: scores_of(members, calibration) for source, members in groups.items()}
+
+
+def averaged(scores: dict[str, Scores]) -> Scores:
+    """Give the mean of each score over sources, and the number of clips in all."""
+    names = [name for name in next(iter(scores.values())) if name != "n"]
+    mean = {name: float(np.mean([one[name] for one in scores.values()])) for name in names}
+    return {**mean, "n": sum(one["n"] for one in scores.values())}
