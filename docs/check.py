@@ -13,6 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 COMMAND = re.compile(r"^\s*(?:\$ )?(emotion-llama [a-z]+|make [a-z-]+)", re.MULTILINE)
+CALL = re.compile(r"(?:emotion-llama|-m emotion_llama) ([a-z]+)")
+SETTINGS = re.compile(r"(?<![\w/])configs/[\w/-]+\.(?:yaml|json)")
 SHELL = ("", "bash", "sh", "console")
 OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]+)")
 
@@ -59,15 +61,26 @@ def unknown_commands(path: Path) -> list[str]:
         known = targets if program == "make" else _subcommands()
         if word not in known:
             wrong.append(f"{path.relative_to(ROOT)}: `{command}`: no such command")
-    for line in blocks.splitlines():
-        match = re.search(r"emotion-llama ([a-z]+)", line)
-        if match and match[1] in _subcommands():
-            wrong += [
-                f"{path.relative_to(ROOT)}: `emotion-llama {match[1]}` has no option {option}"
-                for option in OPTION.findall(line)
-                if option not in OPTION.findall(_help(match[1]))
-            ]
+    for line in blocks.replace("\\\n", " ").splitlines():
+        wrong += [f"{path.relative_to(ROOT)}: {fault}" for fault in _wrong_words(line)]
     return wrong
+
+
+def _wrong_words(line: str) -> list[str]:
+    """What is wrong in a line that calls the program: a command of a group, options, a settings file."""
+    wrong = [f"{name}: no such file" for name in SETTINGS.findall(line) if not (ROOT / name).is_file()]
+    match = CALL.search(line)
+    if match is None or match[1] not in _subcommands():
+        return wrong
+    command, inner = match[1], _subcommands(match[1])
+    if inner:
+        word = (line[match.end() :].split() or ["--help"])[0]
+        if word not in inner:
+            return [*wrong, f"`emotion-llama {command} {word}`: no such command"]
+        command = f"{command} {word}".removesuffix(" --help")
+    known = OPTION.findall(_help(command))
+    given = OPTION.findall(line[match.end() :].split(" #")[0])
+    return wrong + [f"`emotion-llama {command}` has no option {option}" for option in given if option not in known]
 
 
 def bad_python(path: Path) -> list[str]:
@@ -89,7 +102,7 @@ _helps: dict[str, str] = {}
 def _help(command: str) -> str:
     if command not in _helps:
         done = subprocess.run(
-            [sys.executable, "-m", "emotion_llama", *([command] if command else []), "--help"],
+            [sys.executable, "-m", "emotion_llama", *command.split(), "--help"],
             capture_output=True, text=True, check=False,
             env={"COLUMNS": "200", "PATH": "/usr/bin:/bin", "NO_COLOR": "1"},
         )  # fmt: skip
@@ -97,8 +110,11 @@ def _help(command: str) -> str:
     return _helps[command]
 
 
-def _subcommands() -> set[str]:
-    return set(re.findall(r"^[\s│]+([a-z]+)\s{2,}", _help(""), re.MULTILINE)) | {"--help", "--version"}
+def _subcommands(group: str = "") -> set[str]:
+    """Commands of the program or of a group; nothing for a command that is no group."""
+    _, heading, listed = _help(group).partition("Commands:")
+    found = set(re.findall(r"^[\s│]+([a-z][a-z-]*)\s{2,}", listed, re.MULTILINE))
+    return found | {"--help", "--version"} if heading else found
 
 
 def main() -> int:

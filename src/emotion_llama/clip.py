@@ -169,7 +169,7 @@ class Valence(Record):
 
 
 class Provenance(Record):
-    """Everything needed to repeat the result."""
+    """Everything needed to repeat the result. `baseline_clips`: recordings of the same person that made a baseline."""
 
     package: str
     model: str
@@ -182,6 +182,7 @@ class Provenance(Record):
     device: str
     dtype: str
     versions: dict[str, str]
+    baseline_clips: int | None = None
 
 
 class Analysis(Record):

@@ -48,6 +48,7 @@ class AnalyzeSettings(Settings):
     `labels`: the asked label set, `()` for free emotion words. `frame`: which frame the global encoder sees.
     `without`: inputs to leave out. `label_orders`: seeded label orders to average over. `transcribe`: run the
     recogniser when no transcript was given. `max_frames_s` and `max_frames`: frames looked at, a second and in all.
+    `baseline`: other recordings of the same person (paths, folders, manifests), to take off what is the person's own.
     """
 
     labels: tuple[str, ...] = LABEL_SETS["mer9"]
@@ -61,6 +62,7 @@ class AnalyzeSettings(Settings):
     max_frames: int = 1200
     max_new_tokens: int = 96
     phrasing: int = 0
+    baseline: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:

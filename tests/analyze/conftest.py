@@ -124,7 +124,8 @@ def bare_analysis(analysis: Analysis) -> Analysis:
 def face_measures(frames: int = 4, tracks: int = 1, baseline: str = "own") -> FaceMeasures:
     """Faces seen in every one of `frames` frames at 10 a second; action unit 12 grows to 3 at the last, the peak."""
     box = FaceBox(np.array([10, 10, 50, 40], np.float32), np.zeros((6, 2), np.float32), 0.9)
-    sample = FaceSample(0, 0.0, box, np.zeros((468, 3), np.float32), 1.0, np.full((160, 160, 3), 99, np.uint8))
+    mesh_px = np.random.default_rng(0).normal(30, 9, (468, 3)).astype(np.float32)
+    sample = FaceSample(0, 0.0, box, mesh_px, 1.0, np.full((160, 160, 3), 99, np.uint8))
     samples = tuple(replace(sample, frame_index=at, time_s=at / 10) for at in range(frames))
     intensity = np.zeros((frames, len(ACTION_UNITS)), np.float32)
     intensity[:, ACTION_UNITS.index(12)] = np.linspace(0, 3, frames) if frames > 1 else 3

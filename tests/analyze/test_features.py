@@ -9,20 +9,34 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pytest
 
-from emotion_llama.analyze.features import OPINION_SAMPLES, encode
+from emotion_llama.analyze.features import OPINION_SAMPLES, encode, for_model
 from emotion_llama.analyze.perceive import Percept, Stopwatch
 from emotion_llama.encoders.face_tokens import HEAD_WIDTH
 from emotion_llama.encoders.features import FeatureCache
-from emotion_llama.encoders.heads import EmotionHead
+from emotion_llama.encoders.heads import EmotionHead, Layer
 from emotion_llama.measurements import FaceMeasures
+from emotion_llama.model.configuration import FeatureGroup
 
 
-def flat_head(name: str, width: int, labels: int) -> EmotionHead:
-    zeros = np.zeros(width, np.float32)
+def flat_head(name: str, array: str, width: int, labels: int) -> EmotionHead:
+    """A head that prefers its first label a little, whatever it sees."""
     words = tuple(f"label{n}" for n in range(labels))
-    return EmotionHead(name, words, zeros, zeros + 1, np.zeros((width, labels), np.float32), np.zeros(labels))
+    layer = Layer(np.zeros((width, labels), np.float32), np.eye(1, labels, dtype=np.float32)[0])
+    return EmotionHead.linear(name, array, words, (np.zeros(width, np.float32), np.ones(width, np.float32)), layer)
+
+
+HEADS = {
+    "face_emotion": flat_head("face_emotion", "face_rows", HEAD_WIDTH, 4),
+    "voice_emotion": flat_head("voice_emotion", "audio_layers", 9, 5),
+}
+GROUPS = tuple(
+    FeatureGroup(name, width, tokens, modality)
+    for name, width, tokens, modality in (
+        ("voice_emotion", 5, 1, "audio"), ("global", 1280, 1, "video"), ("face_emotion", 4, 1, "video"),
+        ("temporal", 36, 4, "video"), ("audio", 512, 4, "audio"),
+    )
+)  # fmt: skip
 
 
 class FakeParts(SimpleNamespace):
@@ -33,15 +47,17 @@ class FakeParts(SimpleNamespace):
     def __init__(self) -> None:
         self.crops: list[int] = []
         super().__init__(
+            own_local=None,
+            own_temporal=None,
             global_encoder=lambda rgb: np.full((1, 1280), rgb.mean(), np.float32),
-            opinion_net=self.opinion,
+            opinion_net=SimpleNamespace(look=self.look),
+            expression_net=SimpleNamespace(grid=lambda crops: np.zeros((len(crops), 512), np.float32)),
             audio_encoder=SimpleNamespace(features=self.hear),
-            heads={"face_emotion": flat_head("face", HEAD_WIDTH, 4), "voice_emotion": flat_head("voice", 9, 5)},
         )
 
-    def opinion(self, crops: np.ndarray) -> np.ndarray:
+    def look(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self.crops.append(len(crops))
-        return np.full((len(crops), 7), 1 / 7, np.float32)
+        return np.full((len(crops), 7), 1 / 7, np.float32), np.zeros((len(crops), 1280), np.float32)
 
     def hear(self, waveform: Any) -> dict[str, np.ndarray]:
         return {"audio": np.ones((4, 512), np.float32), "audio_layers": np.ones((1, 9), np.float32)}
@@ -56,26 +72,38 @@ def features(percept: Percept, heard: bool = True, parts: FakeParts | None = Non
 def test_everything_there(percept: Percept, make_faces: Callable[..., FaceMeasures]) -> None:
     parts = FakeParts()
     assert features(replace(percept, faces=make_faces(frames=60)), parts=parts) == {
-        "global": (1, 1280), "local": (2, 135), "face_emotion": (1, 4), "temporal": (4, 36),
-        "audio": (4, 512), "voice_emotion": (1, 5),
+        "global": (1, 1280), "local": (2, 135), "face_rows": (OPINION_SAMPLES, HEAD_WIDTH),
+        "face_view": (OPINION_SAMPLES, 1829), "temporal": (4, 36), "audio": (4, 512), "audio_layers": (1, 9),
     }  # fmt: skip
     assert parts.crops == [OPINION_SAMPLES]
 
 
-def test_probabilities_of_the_heads_sum_to_one(percept: Percept) -> None:
-    found = encode(percept, FakeParts(), True, Stopwatch())  # type: ignore[arg-type]
-    for name in ("face_emotion", "voice_emotion"):
-        assert found[name].sum() == pytest.approx(1, abs=1e-5)
+def test_a_model_gets_its_groups_in_its_order_and_its_heads_opinions(percept: Percept) -> None:
+    encoded = encode(percept, FakeParts(), True, Stopwatch())  # type: ignore[arg-type]
+    found = for_model(encoded, HEADS, GROUPS)
+    assert list(found) == ["voice_emotion", "global", "face_emotion", "temporal", "audio"]
+    for name in ("global", "temporal", "audio"):
+        np.testing.assert_array_equal(found[name], encoded[name])
+    for name, labels in (("face_emotion", 4), ("voice_emotion", 5)):
+        expected = np.array([np.e] + [1] * (labels - 1)) / (np.e + labels - 1)
+        np.testing.assert_allclose(found[name][0], expected, rtol=1e-5)
+
+
+def test_a_group_whose_input_is_missing_has_no_entry(percept: Percept) -> None:
+    deaf = encode(percept, FakeParts(), False, Stopwatch())  # type: ignore[arg-type]
+    assert list(for_model(deaf, HEADS, GROUPS)) == ["global", "face_emotion", "temporal"]
+    assert for_model({}, HEADS, GROUPS) == {}
+    assert list(for_model(deaf, {}, GROUPS)) == ["global", "temporal"]  # a checkpoint without heads
 
 
 def test_missing_things_have_no_entry(
     percept: Percept, no_face: FaceMeasures, make_faces: Callable[..., FaceMeasures]
 ) -> None:
-    assert features(percept, heard=False).keys() == {"global", "local", "face_emotion", "temporal"}
+    assert features(percept, heard=False).keys() == {"global", "local", "face_rows", "face_view", "temporal"}
     assert features(replace(percept, faces=no_face), heard=False).keys() == {"global"}
     assert "temporal" not in features(replace(percept, faces=make_faces(frames=1)))
     blind = replace(percept, faces=None, frame=None)
-    assert features(blind).keys() == {"audio", "voice_emotion"}
+    assert features(blind).keys() == {"audio", "audio_layers"}
     assert features(replace(blind, waveform=None)) == {}
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
-from emotion_llama.analyze.preset import WEIGHTS_LICENCE, choose_device, choose_dtype, load_preset
-from emotion_llama.errors import ModelError, UsageError
+from emotion_llama.analyze.preset import (
+    TRAINED_LABELS,
+    WEIGHTS_LICENCE,
+    choose_device,
+    choose_dtype,
+    llm_folder,
+    load_preset,
+)
+from emotion_llama.errors import AssetMissingError, ModelError, UsageError
 
 
 def test_unknown_models_are_told(tmp_path: Path) -> None:
@@ -24,6 +32,25 @@ def test_a_folder_is_a_model(tmp_path: Path) -> None:
     preset = load_preset(tmp_path, device="cpu", dtype="float32", threads=3)
     assert (preset.folder, preset.device, preset.dtype, preset.threads) == (tmp_path, "cpu", torch.float32, 3)
     assert load_preset(tmp_path, device="cpu", dtype="float32", threads=None).threads >= 1
+
+
+@pytest.mark.parametrize(
+    ("init", "labels"), [(None, ("calm", "stressed")), ("nano", ("calm", "stressed", *TRAINED_LABELS))]
+)
+def test_a_checkpoint_says_what_it_was_trained_on(tmp_path: Path, init: str | None, labels: tuple[str, ...]) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    preset = load_preset(tmp_path, device="cpu", dtype="float32", threads=1)
+    assert preset.trained_labels() == TRAINED_LABELS  # without a record: as nano
+    record = {"config": {"model": {"init": init}}, "data": [{"labels": {"calm": 3, "stressed": 1}}, {"labels": {}}]}
+    (tmp_path / "training.json").write_text(json.dumps(record))
+    assert preset.trained_labels() == labels
+
+
+def test_a_language_model_is_an_asset_or_a_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert llm_folder("someone/some-llm") == "someone/some-llm" and llm_folder(str(tmp_path)) == str(tmp_path)
+    monkeypatch.setenv("EMOTION_LLAMA_CACHE", str(tmp_path))
+    with pytest.raises(AssetMissingError, match="emotion-llama fetch nano"):
+        llm_folder("smollm2-135m-instruct")
 
 
 @pytest.mark.parametrize("device", ["tpu", "", "gpu", "cpu:1", "cuda:99", "cuda:x", "cuda:-1"])

@@ -10,7 +10,8 @@ import pytest
 
 from emotion_llama.analyze.answers import PROMPT_WORDS, Answers
 from emotion_llama.analyze.perceive import Percept
-from emotion_llama.analyze.results import TRAINED_LABELS, build_analysis, build_material
+from emotion_llama.analyze.preset import TRAINED_LABELS
+from emotion_llama.analyze.results import build_analysis, build_material
 from emotion_llama.clip import Analysis, LabelScores, PeakFrame
 from emotion_llama.labels import VALENCE, canonical
 from emotion_llama.measurements import FaceMeasures

@@ -124,3 +124,8 @@ def test_doubts_about_the_answer_are_told() -> None:
     assert "order in which the labels" in answered(order_sensitivity=0.4)
     unsure = answered(probabilities={"sad": 0.3, "happy": 0.36, "fear": 0.34})
     assert "not sure: happy and fear are the likeliest" in unsure
+
+
+def test_own_labels_of_a_training_are_known() -> None:
+    assert answered(labels=("Stressed", "joy"), trained=("stressed", "happy")) == ""
+    assert "never trained on: tired" in answered(labels=("stressed", "tired"), trained=("stressed",))

@@ -9,12 +9,11 @@ from emotion_llama.encoders.face_tokens import (
     FLOOR,
     HEAD_WIDTH,
     LOCAL_WIDTH,
-    face_emotion,
     head_rows,
     local_tokens,
     pick_samples,
+    view_rows,
 )
-from emotion_llama.encoders.heads import EmotionHead
 from emotion_llama.measurements import (
     ACTION_UNITS,
     EXPRESSIONS,
@@ -63,11 +62,11 @@ def test_samples_are_spread_and_hold_the_peak(count: int, peak: int) -> None:
     assert np.diff(picked).max(initial=0) <= max(1, count / 4)
 
 
-def test_face_emotion_is_the_renormalised_geometric_mean() -> None:
-    ident = np.eye(2, dtype=np.float32)
-    head = EmotionHead("face", ("a", "b"), np.zeros(2, np.float32), np.ones(2, np.float32), ident, np.zeros(2))
-    chances = np.array([[0.9, 0.1], [0.5, 0.5]], np.float32)
-    found = face_emotion(head, np.log(chances))
-    expected = np.sqrt(chances.prod(axis=0))
-    assert found.shape == (1, 2) and found.dtype == np.float32
-    np.testing.assert_allclose(found[0], expected / expected.sum(), rtol=1e-5)
+def test_view_rows_keep_their_order() -> None:
+    given = [np.full((2, width), n, np.float32) for n, width in enumerate((512, 1280, 7, 7, 23), start=1)]
+    rows = view_rows(*given)
+    assert rows.shape == (2, 1829) and rows.dtype == np.float32
+    expected = [1] * 512 + [2] * 1280 + [np.log(3)] * 7 + [np.log(4)] * 7 + [5] * 23
+    np.testing.assert_allclose(rows[1], expected, rtol=1e-6)
+    given[2][0, 0] = 0  # an exact zero is floored
+    assert view_rows(*given)[0, 1792] == pytest.approx(np.log(FLOOR))

@@ -1,90 +1,82 @@
-"""Temperatures on scores whose right temperature is known."""
+"""Temperatures and prior weight are found again where they are known."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
 
-from emotion_llama.model.processing import TrainSample
-from emotion_llama.model.score import ClipReader
-from emotion_llama.train.calibrate import TEMPERATURES, best_temperature, calibrate, inputs_of
-from emotion_llama.train.fit import Trainee
+from emotion_llama.analyze.calibration import Calibration
+from emotion_llama.clip import Modality
+from emotion_llama.train.calibrate import LEAST, PRIOR_WEIGHTS, best_temperature, calibrate
+from emotion_llama.train.validate import Answered, scores_of
 
-ROW = np.zeros((1, 3), np.float32)
+LABELS = tuple("abcde")
 
 
-def simulated(temperature: float, count: int, seed: int = 0) -> list[tuple[np.ndarray, int]]:
-    """Scores of a model that is `temperature` times too sure: the right label is drawn from softmax(score / T)."""
+def _simulated(
+    n: int,
+    temperature: float,
+    *,
+    weight: float = 0.0,
+    inputs: tuple[Modality, ...] = ("audio",),
+    source: str = "made",
+    seed: int = 0,
+) -> list[Answered]:
+    """Answers of a model whose truth is drawn from softmax((raw − weight × prior) ÷ temperature)."""
     rng = np.random.default_rng(seed)
-    rows = rng.normal(0, 1.5, (count, 6))
-    chances = np.exp(rows) / np.exp(rows).sum(axis=1, keepdims=True)
-    return [(row * temperature, int(rng.choice(6, p=p))) for row, p in zip(rows, chances, strict=True)]
+    prior = np.array([4.0, -2.0, 0.0, 1.0, -3.0])
+    found = []
+    for number in range(n):
+        corrected = rng.standard_normal(len(LABELS)) * 3
+        chances = np.exp(corrected / temperature)
+        right = int(rng.choice(len(LABELS), p=chances / chances.sum()))
+        raw = corrected + weight * prior
+        found.append(Answered(f"{source}/{number}", source, LABELS, raw, prior, right, inputs, 0.0))
+    return found
 
 
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0, 4.0])
-def test_a_known_temperature_is_found_again(temperature: float) -> None:
-    assert best_temperature(simulated(temperature, 3000)) == pytest.approx(temperature, rel=0.12)
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_a_known_temperature_is_found(temperature: float) -> None:
+    answers = _simulated(1200, temperature)
+    found = best_temperature([(answer.raw, answer.right) for answer in answers])
+    assert found == pytest.approx(temperature, rel=0.12)
 
 
-def test_the_best_of_the_grid_agrees_with_a_continuous_search() -> None:
-    pairs = simulated(1.7, 400, seed=2)
-    rows, right = np.stack([row for row, _ in pairs]), np.array([label for _, label in pairs])
-
-    def loss(log_temperature: float) -> float:
-        scaled = rows / np.exp(log_temperature)
-        return float((np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(right)), right]).mean())
-
-    exact = float(np.exp(minimize_scalar(loss, bounds=(-2, 2), method="bounded").x))
-    step = TEMPERATURES[1] / TEMPERATURES[0]
-    assert exact / step <= best_temperature(pairs) <= exact * step
+@pytest.mark.parametrize("weight", PRIOR_WEIGHTS)
+def test_a_known_prior_weight_is_chosen(weight: float) -> None:
+    found = calibrate(_simulated(500, 1.5, weight=weight), "simulated people")
+    assert found.prior_weight == weight
+    assert found.temperature["audio"] == pytest.approx(1.5, rel=0.2)
+    assert found.fitted_on == "simulated people; n = 500"
 
 
-def test_large_scores_stay_finite() -> None:
-    sure = [(np.array([1e4, 0.0, -1e4]), 0)] * 3
-    assert best_temperature(sure) == pytest.approx(TEMPERATURES[0], abs=1e-3)
-    wrong = [(np.array([1e4, 0.0, -1e4]), 2)] * 3
-    assert best_temperature(wrong) == pytest.approx(TEMPERATURES[-1], abs=1e-3)
+def test_each_combination_of_inputs_has_its_own_temperature() -> None:
+    heard, seen = _simulated(400, 0.6, seed=1), _simulated(400, 3.0, inputs=("video", "text"), seed=2)
+    rare = _simulated(LEAST - 1, 1.0, inputs=("text",), seed=3)
+    found = calibrate([*heard, *seen, *rare], "people")
+    assert set(found.temperature) == {"audio", "video+text"}
+    assert found.temperature["audio"] == pytest.approx(0.6, rel=0.25)
+    assert found.temperature["video+text"] == pytest.approx(3.0, rel=0.25)
+    assert 0.6 < found.default_temperature < 3.0
 
 
-@pytest.mark.parametrize(
-    ("names", "transcript", "inputs"),
-    [
-        (("global", "local", "temporal", "face_emotion"), None, ("video",)),
-        (("audio",), "Kids are talking.", ("audio", "text")),
-        (("voice_emotion", "audio", "local"), "Dogs.", ("video", "audio", "text")),
-        ((), "Dogs.", ("text",)),
-        ((), None, ()),
-    ],
-)
-def test_inputs_are_named_in_a_fixed_order(
-    names: Sequence[str], transcript: str | None, inputs: tuple[str, ...]
-) -> None:
-    features: Mapping[str, np.ndarray] = {name: ROW for name in names}
-    assert inputs_of(TrainSample("c", "emotion", ("happy", "sad"), transcript, "sad", features)) == inputs
+def test_calibrated_answers_are_calibrated() -> None:
+    fitting, fresh = _simulated(500, 3.0, weight=1.0, seed=4), _simulated(3000, 3.0, weight=1.0, seed=5)
+    before, after = scores_of(fresh), scores_of(fresh, calibrate(fitting, "people"))
+    assert before["ece"] > 0.1 and after["ece"] < 0.04
+    assert after["nll"] < before["nll"]
+    assert after["war"] == before["war"]  # the whole prior is taken off by default, too
 
 
-def test_combinations_with_few_samples_fall_back(trainee: Trainee) -> None:
-    voice = {"audio": np.ones((3, 5), np.float32)}
-    heard = TrainSample("heard", "emotion", ("happy", "sad"), None, "sad", voice)
-    read = TrainSample("read", "emotion", ("joy", "sadness"), "What a day", "joy")
-    reader = ClipReader(trainee.model, trainee.processor)
-    calibration, accuracy = calibrate(reader, [heard] * 30 + [read] * 29, "made samples")
-    assert set(calibration.temperature) == {"audio"}
-    assert set(accuracy) == {"audio", "text"} and all(share in (0.0, 1.0) for share in accuracy.values())
-    assert calibration.fitted_on == "made samples; n = 59"
-    assert TEMPERATURES[0] - 0.01 <= calibration.default_temperature <= TEMPERATURES[-1] + 0.01
+def test_a_small_source_counts_as_much_as_a_large_one_for_the_prior() -> None:
+    """Alone, the large source would keep the prior in; both together settle between."""
+    large = _simulated(600, 1.0, weight=0.0, source="large", seed=6)
+    small = [_simulated(60, 1.0, weight=1.0, source=f"small{n}", seed=10 + n) for n in range(5)]
+    assert calibrate(large, "people").prior_weight == 0.0
+    assert calibrate([*large, *(a for some in small for a in some)], "people").prior_weight > 0.5
 
 
-def test_the_answer_is_found_by_its_meaning_in_any_order(trainee: Trainee) -> None:
-    """Accuracy must not depend on where in the list the right label stands."""
-    voice = {"audio": np.ones((3, 5), np.float32)}
-    reader = ClipReader(trainee.model, trainee.processor)
-    labels = ("happy", "sad", "angry")
-    shares = []
-    for answer in labels:
-        sample = TrainSample("heard", "emotion", labels, None, answer, voice)
-        shares.append(calibrate(reader, [sample], "one")[1]["audio"])
-    assert sorted(shares) == [0.0, 0.0, 1.0]  # exactly one label is the likeliest
+def test_the_calibration_reads_back(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    found = calibrate(_simulated(200, 1.0), "people")
+    (tmp_path / "calibration.json").write_text(found.model_dump_json(), encoding="utf-8")
+    assert Calibration.read(tmp_path / "calibration.json") == found

@@ -1,63 +1,64 @@
-"""Examples written to disk and read back."""
+"""What was extracted, read back from the cache only when it is asked for."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from emotion_llama.clip import Observation
-from emotion_llama.train.examples import Example, load_examples, save_examples
+from emotion_llama.clip import Clip
+from emotion_llama.errors import OutputError
+from emotion_llama.train.examples import StoredArrays, example_of
+from emotion_llama.train.sources import Item
 
 
-def example(number: int) -> Example:
-    rng = np.random.default_rng(number)
-    seen = Observation(
-        channel="voice", text="the voice is loud – “laut”", source="voice-1", name="loudness_db", value=-12.25,
-        unit="dB", direction=1, start_s=0.5, end_s=1.75, confidence=0.5, supports=("angry", "happy"),
-    )  # fmt: skip
-    return Example(
-        id=f"wav/{number:02d}ä.wav",
-        corpus="emodb",
-        emotion="angry",
-        person=f"E{number:02d}",
-        side="train" if number else "validation",
-        transcript=(None, "", "Heute abend könnte ich es ihm sagen.")[number % 3],
-        observations=(seen,) * (number % 3),
-        arrays={
-            "audio": rng.standard_normal((4, 8), dtype=np.float32),
-            "audio_layers": rng.standard_normal(24, dtype=np.float32),
-        },
+@pytest.fixture
+def stored(tmp_path: Path) -> StoredArrays:
+    arrays = {"audio": np.arange(6, dtype=np.float32).reshape(2, 3), "local": np.ones((1, 4), np.float32)}
+    save_file({**arrays, "notes": np.zeros(3, np.uint8)}, tmp_path / "entry.safetensors")
+    return StoredArrays(tmp_path / "entry.safetensors", ("audio", "local"))
+
+
+def test_stored_arrays_are_a_mapping_of_what_was_written(stored: StoredArrays) -> None:
+    assert list(stored) == ["audio", "local"] and len(stored) == 2
+    assert "audio" in stored and "global" not in stored and stored.get("global") is None
+    np.testing.assert_array_equal(stored["audio"], [[0, 1, 2], [3, 4, 5]])
+    for name in ("global", "notes"):  # notes are no feature
+        with pytest.raises(KeyError):
+            stored[name]
+
+
+def test_nothing_is_held(stored: StoredArrays) -> None:
+    stored["audio"][:] = 9
+    assert stored["audio"].max() == 5
+    assert len(pickle.dumps(stored)) < 1000  # worker processes get the path, not the numbers
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(stored))["audio"], stored["audio"])
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_a_cache_file_that_went_away_is_named(stored: StoredArrays, damage: str) -> None:
+    if damage == "gone":
+        stored.path.unlink()
+    else:
+        stored.path.write_bytes(stored.path.read_bytes()[:40])
+    with pytest.raises(OutputError, match=r"entry\.safetensors: cannot be read any more .*emotion-llama extract"):
+        stored["audio"]
+
+
+def test_an_example_tells_whose_it_is() -> None:
+    clip = Clip(clip="dir/a.mp4", speaker="A", emotion="joy", reasoning="She laughs.")
+    item = Item("made", clip, "train", label="joy", labels=("joy", "sad"))
+    one = example_of(item, {}, "hello", ())
+    assert (one.id, one.person, one.side, one.label, one.emotion) == (
+        "made/dir/a.mp4",
+        "made/A",
+        "train",
+        "joy",
+        "happy",
     )
-
-
-def test_saving_and_loading_is_the_identity(tmp_path: Path) -> None:
-    written = [example(n) for n in range(5)]
-    path = tmp_path / "new" / "folder" / "voices.npz"
-    save_examples(written, path)
-    read = load_examples(path)
-    assert [replace(e, arrays={}) for e in read] == [replace(e, arrays={}) for e in written]
-    for one, other in zip(read, written, strict=True):
-        assert one.arrays.keys() == other.arrays.keys()
-        for name, rows in other.arrays.items():
-            assert one.arrays[name].dtype == np.float32
-            np.testing.assert_array_equal(one.arrays[name], rows)
-
-
-def test_nothing_but_the_file_is_left_behind(tmp_path: Path) -> None:
-    path = tmp_path / "voices.npz"
-    save_examples([example(1)], path)
-    save_examples([example(2)], path)
-    assert [p.name for p in tmp_path.iterdir()] == ["voices.npz"]
-    assert load_examples(path)[0].id == example(2).id
-
-
-def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "voices.npz"
-    save_examples([example(1)], path)
-    uneven = replace(example(2), arrays={name: rows[:2] for name, rows in example(2).arrays.items()})
-    with pytest.raises(ValueError, match="same shape"):
-        save_examples([example(1), uneven], path)
-    assert [e.id for e in load_examples(path)] == [example(1).id]
+    assert (one.labels, one.transcript, one.reasoning, one.copy) == (("joy", "sad"), "hello", "She laughs.", 0)
+    copy = example_of(item, {}, None, (), copy=2)
+    assert copy.id == "made/dir/a.mp4#2" and copy.person == one.person and copy.copy == 2

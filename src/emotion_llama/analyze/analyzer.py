@@ -12,12 +12,15 @@ from pydantic import ValidationError
 from emotion_llama.analyze.answers import Answers, ask
 from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.analyze.features import encode, for_model
+from emotion_llama.analyze.inputs import find_clips
 from emotion_llama.analyze.parts import Parts
 from emotion_llama.analyze.perceive import Percept, Stopwatch, perceive, present_inputs
 from emotion_llama.analyze.preset import Preset, load_preset, provenance
 from emotion_llama.analyze.report import ReportMaterial
 from emotion_llama.analyze.results import build_analysis, build_material
 from emotion_llama.clip import Analysis, Clip
+from emotion_llama.encoders.features import Features
+from emotion_llama.encoders.person import PersonBaseline
 from emotion_llama.errors import UsageError
 from emotion_llama.labels import parse_label_set
 from emotion_llama.model.score import ClipReader
@@ -37,7 +40,9 @@ class EmotionLlama:
 
     def __init__(self, preset: Preset) -> None:
         self.preset = preset
-        self.parts = Parts(preset.folder, preset.device, preset.threads, preset.keep_features)
+        own = preset.config().encoders
+        self.parts = Parts(preset.folder, preset.device, preset.threads, preset.keep_features, own)
+        self._encoded: dict[tuple[str, ...], list[tuple[Path | None, Features]]] = {}
 
     @cached_property
     def reader(self) -> ClipReader:
@@ -48,6 +53,11 @@ class EmotionLlama:
     def calibration(self) -> Calibration:
         """Prior weight and temperatures of the checkpoint."""
         return Calibration.read(self.preset.folder / "calibration.json")
+
+    @cached_property
+    def trained(self) -> tuple[str, ...]:
+        """Labels the checkpoint was trained on, as its record says."""
+        return self.preset.trained_labels()
 
     def analyze(
         self,
@@ -71,19 +81,45 @@ class EmotionLlama:
         """`analyze`, together with the material for the HTML report."""
         watch = Stopwatch()
         with watch.time("total"):
+            baseline = self._baseline(clip, settings, watch)
             percept = perceive(clip, settings, self.parts, watch)
-            answers = self._answer(percept, settings, watch)
-        analysis = build_analysis(percept, settings, answers, provenance(self.preset, settings), dict(watch.seconds))
+            answers = self._answer(percept, settings, baseline, watch)
+        origin = provenance(self.preset, settings)
+        if baseline is not None:
+            origin = origin.model_copy(update={"baseline_clips": baseline.clips})
+        analysis = build_analysis(percept, settings, answers, origin, dict(watch.seconds))
         return Result(analysis, build_material(percept))
 
-    def _answer(self, percept: Percept, settings: AnalyzeSettings, watch: Stopwatch) -> Answers:
+    def _baseline(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> PersonBaseline | None:
+        """What is the person's own, from the other recordings that settings name; never from the clip itself."""
+        if not settings.baseline:
+            return None
+        if settings.baseline not in self._encoded:
+            with watch.time("baseline"):
+                self._encoded[settings.baseline] = [
+                    (other.path, self._encode(other)) for other in find_clips(settings.baseline, None)
+                ]
+        mine = clip.path.resolve() if clip.path is not None else None
+        others = [rows for path, rows in self._encoded[settings.baseline] if path is None or path.resolve() != mine]
+        return PersonBaseline.of(others)
+
+    def _encode(self, clip: Clip) -> Features:
+        settings, watch = AnalyzeSettings(transcribe=False), Stopwatch()
+        percept = perceive(clip, settings, self.parts, watch)
+        return encode(percept, self.parts, present_inputs(percept, settings)["audio"], watch)
+
+    def _answer(
+        self, percept: Percept, settings: AnalyzeSettings, baseline: PersonBaseline | None, watch: Stopwatch
+    ) -> Answers:
         present = present_inputs(percept, settings)
         encoded = encode(percept, self.parts, present["audio"], watch)
+        if baseline is not None:
+            encoded = baseline.recentred(encoded, self.parts.population)
         with watch.time("load model"):
             reader = self.reader
         features = for_model(encoded, self.parts.heads, reader.model.config.groups)
         answers = ask(reader, self.calibration, percept, features, settings, watch)
-        return replace(answers, present=present)
+        return replace(answers, present=present, trained=self.trained)
 
 
 def changed(settings: AnalyzeSettings, changes: dict[str, Any]) -> AnalyzeSettings:

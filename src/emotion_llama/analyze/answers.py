@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.analyze.perceive import Percept, Stopwatch, present_inputs
+from emotion_llama.analyze.preset import TRAINED_LABELS
 from emotion_llama.answer import parse_emotion, parse_open
 from emotion_llama.clip import LabelScores, Modality, Task
 from emotion_llama.encoders.features import Features
@@ -27,6 +28,7 @@ class Answers:
     """Scores over the asked labels and the free texts by task, with the prompts behind them.
 
     `stated` is the emotion the reasoning text names. The prompt of `emotion` is that of the first label order.
+    `trained`: labels the checkpoint was trained on.
     """
 
     emotion: str | None
@@ -39,6 +41,7 @@ class Answers:
     prompts: dict[Task, str]
     stated: str | None
     present: dict[Modality, bool] = field(default_factory=dict)
+    trained: tuple[str, ...] = TRAINED_LABELS
 
 
 def ask(

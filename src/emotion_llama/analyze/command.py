@@ -38,6 +38,7 @@ class Request:
     device: str
     jobs: int
     overwrite: bool
+    baseline: tuple[str, ...] = ()
 
 
 def words(text: str, known: tuple[str, ...], option: str) -> tuple[str, ...]:
@@ -68,6 +69,7 @@ def settings_of(request: Request) -> AnalyzeSettings:
                 "without": words(request.without, MODALITIES, "--without"),
                 "transcribe": request.transcribe,
                 "seed": request.seed,
+                "baseline": request.baseline,
             }
         )
     except ValidationError as error:

@@ -10,17 +10,23 @@ from numpy.typing import NDArray
 
 from emotion_llama.analyze.parts import Parts
 from emotion_llama.analyze.perceive import Percept, Stopwatch
-from emotion_llama.encoders.face_tokens import head_rows, local_tokens, pick_samples
+from emotion_llama.encoders.face_mae import FaceMae
+from emotion_llama.encoders.face_tokens import head_rows, local_tokens, pick_samples, view_rows
 from emotion_llama.encoders.features import Features, feature_key
 from emotion_llama.encoders.heads import EmotionHead
+from emotion_llama.encoders.pooling import pool_rows
 from emotion_llama.encoders.temporal import FaceDynamics
 from emotion_llama.errors import OutputError
 from emotion_llama.measurements import FaceMeasures
 from emotion_llama.media.types import Frame, Waveform
 from emotion_llama.model.configuration import FeatureGroup
+from emotion_llama.perception.geometry import measure, neutral_face
 
 OPINION_SAMPLES = 8
 """Frames the second expression net looks at: it is the slowest of the face nets (about 15 ms a frame)."""
+
+LOCAL_SAMPLES = 16
+"""Frames an own local encoder looks at, as the paper's."""
 
 FEATURES_VERSION = "2"
 """Part of the cache key: changes when an encoder or what goes into it changes."""
@@ -30,8 +36,8 @@ def encode(percept: Percept, parts: Parts, heard: bool, watch: Stopwatch) -> Fea
     """Give what the encoders say of one clip, name → (N, E). An input that is missing has no entry.
 
     `heard` says whether the sound counts as present (it may be silent, too short, or left out by the user). Names:
-    `global` (1, 1280), `local` (2, 135) and `face_rows` (n, `HEAD_WIDTH`) with a face, `temporal` (4, 36) if it moves,
-    `audio` (4, 512), `audio_layers` (1, 3072), `audio_statistics` (1, 6144).
+    `global` (1, 1280); `local` (2, 135), `face_rows` (n, 160) and `face_view` (n, 1829) with a face; `temporal` (4, 36)
+    if it moves; `audio` (4, 512), `audio_mix` (4, 1536), `audio_layers` (1, 3072), `audio_statistics` (1, 6144).
     """
     features: Features = {}
     if percept.faces is not None and percept.frame is not None:
@@ -54,7 +60,7 @@ def for_model(encoded: Features, heads: Mapping[str, EmotionHead], groups: Itera
             if head.array in encoded:
                 found[group.name] = head.opinion(encoded[head.array])
         elif group.name in encoded:
-            found[group.name] = encoded[group.name]
+            found[group.name] = pool_rows(encoded[group.name], group.tokens)
     return found
 
 
@@ -84,24 +90,50 @@ def encode_picture(percept: Percept, frame: Frame, faces: FaceMeasures, parts: P
     local = local_tokens(faces)
     if local is None:
         return features
-    features["local"] = local
+    features["local"] = local if parts.own_local is None else own_local(faces, parts.own_local)
     with watch.time("face rows"):
-        features["face_rows"] = face_rows(faces, parts)
+        features |= face_rows(faces, parts)
     if faces.action_units is not None and len(faces.action_units.time_s) > 1:
         features["temporal"] = FaceDynamics()(faces.action_units)
+    if parts.own_temporal is not None:
+        with watch.time("temporal encoder"):
+            features["temporal"] = parts.own_temporal(crops_of(faces))
     return features
 
 
-def face_rows(faces: FaceMeasures, parts: Parts) -> NDArray[np.float32]:
-    """Rows for the face head from a few samples of the main track (n, `HEAD_WIDTH`)."""
+def crops_of(faces: FaceMeasures) -> NDArray[np.uint8]:
+    """Crops of the main face, in time order (n, H, W, 3)."""
+    assert faces.main is not None
+    return np.stack([sample.crop for sample in faces.tracks[faces.main].samples])
+
+
+def own_local(faces: FaceMeasures, encoder: FaceMae) -> NDArray[np.float32]:
+    """Rows of an own local encoder (2, E): the mean over evenly spread frames, and the peak frame."""
+    assert faces.peak is not None
+    crops, picked = crops_of(faces), pick_samples(faces, LOCAL_SAMPLES)
+    rows = encoder.frames(crops[picked])
+    peak = rows[int(np.flatnonzero(picked == faces.peak)[0])]
+    return np.stack([rows.mean(axis=0), peak]).astype(np.float32)
+
+
+def face_rows(faces: FaceMeasures, parts: Parts) -> Features:
+    """Rows for a face head from a few samples of the main track: `face_rows` (n, 160), `face_view` (n, 1829)."""
     assert faces.main is not None and faces.action_units is not None
     assert faces.face_features is not None and faces.expressions is not None
     picked = pick_samples(faces, OPINION_SAMPLES)
     samples = faces.tracks[faces.main].samples
-    opinions = parts.opinion_net(np.stack([samples[i].crop for i in picked]))  # (n, 7)
-    return head_rows(
-        faces.face_features[picked], faces.expressions[picked], opinions, faces.action_units.intensity[picked]
-    )
+    crops = np.stack([samples[i].crop for i in picked])
+    opinions, pooled = parts.opinion_net.look(crops)  # (n, 7), (n, 1280)
+    population = neutral_face()
+    meshes, _ = measure(np.stack([samples[i].mesh_px for i in picked]))
+    distances = ((meshes - population.mean) / population.spread).astype(np.float32)  # (n, 23)
+    expressions = faces.expressions[picked]
+    return {
+        "face_rows": head_rows(
+            faces.face_features[picked], expressions, opinions, faces.action_units.intensity[picked]
+        ),
+        "face_view": view_rows(parts.expression_net.grid(crops), pooled, expressions, opinions, distances),
+    }
 
 
 def encode_sound(percept: Percept, waveform: Waveform, parts: Parts) -> Features:

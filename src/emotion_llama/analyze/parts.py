@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from emotion_llama import assets
 from emotion_llama.encoders import EfficientNetLite0, WhisperEncoder
+from emotion_llama.encoders.face_mae import FaceMae
+from emotion_llama.encoders.face_videomae import FaceVideoMae
 from emotion_llama.encoders.features import FeatureCache
 from emotion_llama.encoders.heads import EmotionHead, load_heads
+from emotion_llama.encoders.person import load_population
 from emotion_llama.perception.expression import ExpressionNet, FaceOpinionNet
 from emotion_llama.perception.see import FaceReader
 from emotion_llama.perception.speech import Transcriber
@@ -20,12 +27,16 @@ MOST_FEATURE_BYTES = 2 * 1024**3
 
 @dataclass(frozen=True)
 class Parts:
-    """Encoders and perception of one preset. `checkpoint` is the adapter folder, `device` where torch parts run."""
+    """Encoders and perception of one preset. `checkpoint` is the adapter folder, `device` where torch parts run.
+
+    `encoders`: folders of own encoders for the features `local` and `temporal`, instead of the preset's.
+    """
 
     checkpoint: Path
     device: str
     threads: int
     keep_features: bool = True
+    encoders: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def feature_cache(self) -> FeatureCache | None:
@@ -63,7 +74,22 @@ class Parts:
         return Transcriber(assets.path("whisper-base"), threads=self.threads)
 
     @cached_property
+    def own_local(self) -> FaceMae | None:
+        """An own local encoder, where one is named. Raises `ModelError` for a folder that holds none."""
+        return FaceMae(Path(self.encoders["local"]), self.device) if "local" in self.encoders else None
+
+    @cached_property
+    def own_temporal(self) -> FaceVideoMae | None:
+        """An own temporal encoder, where one is named. Raises `ModelError` for a folder that holds none."""
+        return FaceVideoMae(Path(self.encoders["temporal"]), self.device) if "temporal" in self.encoders else None
+
+    @cached_property
     def heads(self) -> dict[str, EmotionHead]:
         """The emotion heads trained with the checkpoint; a checkpoint without any has no such file."""
         path = self.checkpoint / "heads.safetensors"
         return load_heads(path) if path.is_file() else {}
+
+    @cached_property
+    def population(self) -> dict[str, NDArray[np.float32]]:
+        """Means of encoder outputs over people. Raises `ModelError` for a checkpoint that has none."""
+        return load_population(self.checkpoint / "population.safetensors")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,6 +23,11 @@ from emotion_llama.settings import AnalyzeSettings
 
 PRESETS = ("nano",)
 LAYOUT = "aligned"
+TRAINED_LABELS = (
+    "neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise", "contempt", "bored", "worried", "doubt",
+)  # fmt: skip
+"""Labels for which `nano` had training examples with a face, a voice or words; see its model card."""
+
 WEIGHTS_LICENCE = "CC-BY-NC-SA-4.0"
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _VERSIONS = ("torch", "transformers", "peft", "numpy", "av", "faster-whisper", "ai-edge-litert")
@@ -43,13 +49,25 @@ class Preset:
         config: EmotionLlamaConfig = EmotionLlamaConfig.from_pretrained(self.folder)
         return config
 
+    def trained_labels(self) -> tuple[str, ...]:
+        """Labels the checkpoint was trained on: those of its record's data, and what it had before where it went on.
+
+        Without a record of that form: the labels of `nano`.
+        """
+        path = self.folder / "training.json"
+        record = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        found = [label for source in record.get("data", ()) for label in source.get("labels", ())]
+        if not found or self.name in PRESETS:
+            return TRAINED_LABELS
+        return (*found, *TRAINED_LABELS) if record["config"]["model"].get("init") else tuple(found)
+
     def load_reader(self) -> ClipReader:
         """Load the language model with its adapter merged, ready to read clips."""
         torch.set_num_threads(self.threads)
         if checkpoint.is_merged(self.folder):
             model = checkpoint.load_merged(self.folder, device=self.device, dtype=self.dtype)
             return ClipReader(model, EmotionLlamaProcessor.from_pretrained(self.folder, model.config))
-        llm = assets.path(self.config().llm)
+        llm = llm_folder(self.config().llm)
         model = checkpoint.load_adapter(self.folder, llm, device=self.device, dtype=self.dtype, merge=True)
         return ClipReader(model, EmotionLlamaProcessor.from_pretrained(llm, model.config))
 
@@ -63,6 +81,15 @@ def load_preset(name: str | Path, *, device: str, dtype: str, threads: int | Non
         raise ModelError(f"{folder}: no config.json there; expected a checkpoint folder written by training")
     where = choose_device(device)
     return Preset(str(name), folder, where, choose_dtype(dtype, where), threads or _default_threads())
+
+
+def llm_folder(name: str) -> str | Path:
+    """Give where a language model lies: an asset's folder, or what the hub library can open (a folder or hub name).
+
+    Raises `AssetMissingError` for an asset that was not fetched.
+    """
+    known = {asset.name for asset in assets.load_catalog().assets}
+    return assets.path(name) if name in known else name
 
 
 def choose_device(device: str) -> str:

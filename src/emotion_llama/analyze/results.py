@@ -15,11 +15,6 @@ from emotion_llama.measurements import ACTION_UNITS, FaceMeasures
 from emotion_llama.perception.compose import choose_clues, compose_reason
 from emotion_llama.settings import AnalyzeSettings
 
-TRAINED_LABELS = (
-    "neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise", "contempt", "bored", "worried", "doubt",
-)  # fmt: skip
-"""Labels that had training examples with a face, a voice or words; see the model card."""
-
 
 def build_analysis(
     percept: Percept,
@@ -102,7 +97,7 @@ def _warnings(percept: Percept, settings: AnalyzeSettings, answers: Answers) -> 
     if percept.transcript.text is not None and len(percept.transcript.text.split()) > PROMPT_WORDS:
         found.append(f"The model read only the first {PROMPT_WORDS} words; analyse shorter spans of a long recording.")
     found += answer_warnings(
-        settings.labels, TRAINED_LABELS, answers.probabilities, answers.label_mass, answers.order_sensitivity
+        settings.labels, answers.trained, answers.probabilities, answers.label_mass, answers.order_sensitivity
     )
     if "reason" in answers.texts:
         if answers.stated is None:

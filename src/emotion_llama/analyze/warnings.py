@@ -111,8 +111,8 @@ def answer_warnings(
     order_sensitivity: float | None,
 ) -> Iterator[str]:
     """Warn about the answer: labels never trained, little label mass, label-order sensitivity, no clear winner."""
-    known = {canonical(label) for label in trained}
-    strange = [label for label in labels if not is_known(label) or canonical(label) not in known]
+    known = set(map(_meaning, trained))
+    strange = [label for label in labels if _meaning(label) not in known]
     if strange:
         words = ", ".join(strange)
         yield f"The model was never trained on: {words}. Their probabilities are a guess from the word alone."
@@ -126,3 +126,8 @@ def answer_warnings(
     if probabilities and max(probabilities.values()) < UNSURE:
         best = sorted(probabilities, key=lambda label: -probabilities[label])[:2]
         yield f"The model is not sure: {best[0]} and {best[1]} are the likeliest, neither clearly."
+
+
+def _meaning(label: str) -> str:
+    """The canonical name, or the word itself: labels may be anybody's own."""
+    return canonical(label) if is_known(label) else label.strip().lower()

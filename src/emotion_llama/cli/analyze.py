@@ -31,6 +31,10 @@ def analyze(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes for a folder.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Forget earlier results in --out.")] = False,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(help="Other recordings of the same person (a folder, a manifest; repeat): what is their own."),
+    ] = None,
 ) -> None:
     """Say what emotion recordings show, how sure that is, and why."""
     # must be said before transformers is imported, here and in worker processes: no bars of its own on the terminal
@@ -52,5 +56,6 @@ def analyze(
         device=device,
         jobs=jobs,
         overwrite=overwrite,
+        baseline=tuple(baseline or ()),
     )
     raise typer.Exit(run_command(request))

@@ -43,6 +43,17 @@ class FeatureSet:
         mean: NDArray[np.float32] = (total / self.video_len[:, None]).astype(np.float32)
         return mean
 
+    def moments(self) -> NDArray[np.float32]:
+        """Start, middle and end of each clip, (N, 3, V), linear between its stretches; one stretch is all three."""
+        at = (self.video_len[:, None] - 1) * np.array([0.0, 0.5, 1.0])  # (N, 3), in stretches
+        low = at.astype(np.int64)
+        high = np.minimum(low + 1, self.video_len[:, None] - 1)
+        rows, share = np.arange(len(at))[:, None], (at - low)[..., None]
+        found: NDArray[np.float32] = ((1 - share) * self.video[rows, low] + share * self.video[rows, high]).astype(
+            np.float32
+        )
+        return found
+
 
 def is_feature_folder(folder: Path) -> bool:
     """Whether the folder has the manifest of a feature set (its vectors are not needed to know the clips)."""

@@ -16,6 +16,7 @@ from emotion_llama.encoders.same_padding import pad_same
 WEIGHTS_FILE = "face_expression.safetensors"
 SIDE_PX = 64
 FEATURE_WIDTH = 128
+GRID_WIDTH = 4 * FEATURE_WIDTH
 
 _STEM_WIDTH = 8
 _BLOCK_WIDTHS = (16, 32, 64, FEATURE_WIDTH)
@@ -52,13 +53,14 @@ class FaceExpressionNet(nn.Module):
         self.blocks = nn.ModuleList(SeparableBlock(a, b) for a, b in pairwise(widths))
         self.classifier = nn.Conv2d(FEATURE_WIDTH, _CLASSES, 3, padding=1)
 
-    def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
-        """Grey faces `(B, 1, 64, 64)` in -1 to 1 to probabilities `(B, 7)` and features `(B, 128)`.
+    def forward(self, faces: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Grey faces `(B, 1, 64, 64)` in -1 to 1 to probabilities `(B, 7)`, features `(B, 128)` and a grid `(B, 512)`.
 
-        The features are the mean over the 4×4 map that enters the last convolution; no ReLU stands after it.
+        The features are the mean over the 4×4 map that enters the last convolution (no ReLU stands after it), the grid
+        its means over the four quarters of the face, channel by channel.
         """
         x = F.relu(self.stem2(F.relu(self.stem1(faces))))
         for block in self.blocks:
             x = block(x)
         scores = self.classifier(x).mean(dim=(2, 3))
-        return scores.softmax(dim=-1), x.mean(dim=(2, 3))
+        return scores.softmax(dim=-1), x.mean(dim=(2, 3)), F.avg_pool2d(x, 2).flatten(1)

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from transformers import ViTImageProcessorPil, ViTMAEModel
+from transformers.utils import logging as library_logging
 
 from emotion_llama.errors import ModelError
 
@@ -112,12 +113,16 @@ def load_encoder(net: type[Any], folder: Path, decoder: Sequence[str], device: s
     Only tensors whose names start with one of `decoder` may be left over; they are listed in the log. `changes` go over
     the folder's configuration. Raises `ModelError` for missing, other or damaged tensors.
     """
+    verbosity = library_logging.get_verbosity()
+    library_logging.set_verbosity_error()  # its table of tensors left over: they are judged and told below
     try:
         loaded, info = net.from_pretrained(
             folder, local_files_only=True, output_loading_info=True, dtype=torch.float32, **changes
         )
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise ModelError(f"{folder}: the weights cannot be read as {net.__name__}: {error}; copy them again") from error
+    finally:
+        library_logging.set_verbosity(verbosity)
     extra = sorted(info["unexpected_keys"])
     wrong = {
         "missing": sorted(info["missing_keys"]),

@@ -51,3 +51,18 @@ def pick_samples(faces: FaceMeasures, count: int) -> NDArray[np.int64]:
     spread = np.linspace(0, total - 1, min(count, total)).round().astype(np.int64)
     spread[int(np.abs(spread - faces.peak).argmin())] = faces.peak
     return np.unique(spread)
+
+
+def view_rows(
+    grid: NDArray[np.float32],
+    pooled: NDArray[np.float32],
+    expressions: NDArray[np.float32],
+    opinions: NDArray[np.float32],
+    distances: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Rows of everything that is known of a face's look, (n, 1829).
+
+    Takes the expression net's map in quarters (n, 512), the second net's pooled map (n, 1280), both nets' probabilities
+    (n, 7) and the mesh distances (n, 23) in spreads of the population.
+    """
+    return np.hstack([grid, pooled, _log(expressions), _log(opinions), distances]).astype(np.float32)

@@ -20,9 +20,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers import AutoModelForCausalLM
 
-from emotion_llama.errors import ModelError
+from emotion_llama.errors import ModelError, OutputError
 from emotion_llama.model.configuration import EmotionLlamaConfig, Lora
 from emotion_llama.model.modeling import (
     EmotionLlamaForConditionalGeneration,
@@ -71,12 +72,12 @@ def save_adapter(
 ) -> None:
     """Write projectors and LoRA, float32, into `folder` (made if missing); each file under its name only when whole.
 
-    `state`: the whole state dict, gathered from all processes, where the model itself holds only its part. Raises
-    `ModelError` if LoRA was merged already.
+    `state`: what `adapter_state` gave (default: asked for here). Raises `ModelError` if LoRA was merged already,
+    `OutputError` if a file cannot be written.
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    tensors = dict(model.state_dict()) if state is None else state
+    tensors = adapter_state(model) if state is None else state
     adapter = lora_config(model.config)
     adapter.inference_mode = True
     inner, outer = "language_model.", "projectors."
@@ -92,9 +93,20 @@ def save_adapter(
     model.config.save_pretrained(target)
 
 
+def adapter_state(model: EmotionLlamaForConditionalGeneration) -> dict[str, Tensor]:
+    """Give copies of projectors and LoRA as whole float32 tensors on the CPU.
+
+    Where the weights are sharded over processes, all of them must call this together.
+    """
+    wanted = {n: t for n, t in model.state_dict().items() if n.startswith("projectors.") or ".lora_" in n}
+    whole = {name: t.full_tensor() if isinstance(t, DTensor) else t for name, t in wanted.items()}
+    return {name: t.detach().to("cpu", torch.float32, copy=True) for name, t in whole.items()}
+
+
 def fill_adapter(model: EmotionLlamaForConditionalGeneration, folder: str | Path) -> None:
     """Copy projectors and LoRA of an adapter folder into a model of the same architecture, in place.
 
+    Where the weights are sharded over processes, all of them must call this together.
     Raises `ModelError` unless every tensor of the checkpoint and of the model is accounted for.
     """
     source = Path(folder)
@@ -119,7 +131,7 @@ def load_adapter(
     """
     source = Path(folder)
     config = read_config(source)
-    model = _on_language_model(config, llm_dir, device, torch.float32 if merge else dtype)
+    model = _on_language_model(config, llm_dir, device, torch.float32 if merge else dtype, quantize)
     fill_adapter(model, source)
     if merge:  # added up in float32, so that only the sum is rounded
         model.merge_lora()
@@ -259,7 +271,7 @@ def _four_bits(device: str, dtype: torch.dtype) -> dict[str, Any]:
 
 def _lora_tensors(language_model: nn.Module) -> dict[str, Tensor]:
     """Give the LoRA tensors (shared, not copied) under their names in PEFT's files."""
-    own = {name: value.data for name, value in language_model.named_parameters() if ".lora_" in name}
+    own = {name: value for name, value in language_model.state_dict().items() if ".lora_" in name}
     if not own:
         raise ModelError("adapter: expected LoRA layers in the language model, found none (merged already?)")
     return {_peft_name(name): value for name, value in own.items()}
@@ -286,12 +298,19 @@ def _fill(targets: Mapping[str, Tensor], path: Path) -> None:
             raise ModelError(
                 f"checkpoint file {path}: {name} expected shape {tuple(target.shape)}, found {tuple(found[name].shape)}"
             )
+        value = found[name].to(target.device)
+        if isinstance(target, DTensor):
+            value = distribute_tensor(value, target.device_mesh, target.placements)
         with torch.no_grad():
-            target.copy_(found[name])
+            target.copy_(value)
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
     partial = path.with_name(path.name + ".partial")
-    save_file({name: value.detach().float().cpu().contiguous() for name, value in tensors.items()}, partial)
-    partial.chmod(0o644)  # the library makes it private; a checkpoint is there to be shared
-    partial.replace(path)
+    try:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
+        partial.chmod(0o644)  # the library makes it private; a checkpoint is there to be shared
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"{path}: cannot be written ({error}); free space or choose another folder") from error

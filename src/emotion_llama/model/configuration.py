@@ -49,7 +49,8 @@ class EmotionLlamaConfig(PreTrainedConfig):  # type: ignore[misc]  # untyped lib
     `text_config`: the language model's own configuration. `features`: the feature groups, in prompt order ("global"
     first), as the fields of `FeatureGroup`. `lora`: the fields of `Lora`, `None` when there is none (or it was merged).
     `llm`: asset or hub name of the language model. `chat_frame`: the fields of `ChatFrame`; `None` = recognise it from
-    the tokenizer's chat template. `prompt_version`: the prompt the weights were trained with.
+    the tokenizer's chat template. `prompt_version`: the prompt the weights were trained with. `encoders`: folders of
+    encoders that stand in for the preset's own, by feature name.
     """
 
     model_type = "emotion_llama"
@@ -72,6 +73,7 @@ class EmotionLlamaConfig(PreTrainedConfig):  # type: ignore[misc]  # untyped lib
         self.llm = kwargs.pop("llm", None)
         self.chat_frame = kwargs.pop("chat_frame", None)
         self.prompt_version = kwargs.pop("prompt_version", None)
+        self.encoders = kwargs.pop("encoders", None) or {}
         kwargs.setdefault("tie_word_embeddings", bool(getattr(self.text_config, "tie_word_embeddings", False)))
         super().__init__(**kwargs)
         _check_groups(self.groups)

@@ -11,7 +11,13 @@ import torch
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from emotion_llama.encoders.face_expression import FEATURE_WIDTH, SIDE_PX, WEIGHTS_FILE, FaceExpressionNet
+from emotion_llama.encoders.face_expression import (
+    FEATURE_WIDTH,
+    GRID_WIDTH,
+    SIDE_PX,
+    WEIGHTS_FILE,
+    FaceExpressionNet,
+)
 from emotion_llama.encoders.weights import asset_file, load_weights
 from emotion_llama.errors import AssetCorruptError, MediaError
 from emotion_llama.measurements import EXPRESSIONS
@@ -20,6 +26,8 @@ OPINION_FILE = "model_optimized.tflite"
 OPINION_LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 """Output order of the second net, in the words of `EXPRESSIONS`."""
 
+OPINION_WIDTH = 1280
+_OPINION_MAP = "out_relu/Relu6"
 _OPINION_SIDE_PX = 200
 _BATCH = 64  # bounds memory on long recordings
 
@@ -45,16 +53,25 @@ class ExpressionNet:
         A feature is the mean over the 4×4 map before the last convolution (signed: no ReLU stands there). No crop gives
         no rows. Raises `MediaError` if the crops are not 8-bit RGB.
         """
+        probabilities, features, _ = self._run(crops)
+        return probabilities, features
+
+    def grid(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Means of the same map over the four quarters of the face `(n, 512)`. Raises as calling does."""
+        return self._run(crops)[2]
+
+    def _run(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         _check(crops)
-        probabilities = np.empty((len(crops), len(EXPRESSIONS)), dtype=np.float32)
-        features = np.empty((len(crops), FEATURE_WIDTH), dtype=np.float32)
+        widths = (len(EXPRESSIONS), FEATURE_WIDTH, GRID_WIDTH)
+        found = tuple(np.empty((len(crops), width), dtype=np.float32) for width in widths)
         for start in range(0, len(crops), _BATCH):
             rows = slice(start, start + _BATCH)
             faces = torch.from_numpy(np.stack([_grey(crop) for crop in crops[rows]])[:, None]).to(self.device)
             with torch.inference_mode():
-                p, f = self._net(faces)
-            probabilities[rows], features[rows] = p.cpu().numpy(), f.cpu().numpy()
-        return probabilities, features
+                parts = self._net(faces)
+            for whole, part in zip(found, parts, strict=True):
+                whole[rows] = part.cpu().numpy()
+        return found[0], found[1], found[2]
 
 
 class FaceOpinionNet:
@@ -71,7 +88,10 @@ class FaceOpinionNet:
     def _interpreter(self) -> Interpreter:
         path = asset_file(self.folder, OPINION_FILE)
         try:
-            interpreter = Interpreter(model_path=str(path), num_threads=self.threads)
+            # the pooled map is inside the graph: all tensors are kept to read it (a third more time a face)
+            interpreter = Interpreter(
+                model_path=str(path), num_threads=self.threads, experimental_preserve_all_tensors=True
+            )
         except ValueError as error:
             raise AssetCorruptError(
                 f"{path}: not a readable tflite model ({error}); delete it and run: emotion-llama fetch nano"
@@ -81,21 +101,38 @@ class FaceOpinionNet:
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities `(n, 7)` in the order of `EXPRESSIONS`; `MediaError` if the crops are not 8-bit RGB."""
+        return self.look(crops)[0]
+
+    def look(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Probabilities `(n, 7)`, and the last map averaged over the face `(n, 1280)`. Raises as calling does."""
         _check(crops)
         columns = [OPINION_LABELS.index(name) for name in EXPRESSIONS]
         probabilities = np.empty((len(crops), len(EXPRESSIONS)), dtype=np.float32)
+        pooled = np.empty((len(crops), OPINION_WIDTH), dtype=np.float32)
         for row, crop in enumerate(crops):
-            probabilities[row] = self._scores(crop)[columns]
-        return probabilities
+            scores, pooled[row] = self._scores(crop)
+            probabilities[row] = scores[columns]
+        return probabilities, pooled
 
-    def _scores(self, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+    @cached_property
+    def _map(self) -> int:
+        """Number of the tensor that holds the last map."""
+        found = [t["index"] for t in self._interpreter.get_tensor_details() if _OPINION_MAP in t["name"]]
+        if not found:
+            raise AssetCorruptError(
+                f"{self.folder / OPINION_FILE}: expected a tensor {_OPINION_MAP}, found none; delete it and run: "
+                "emotion-llama fetch nano"
+            )
+        return int(found[-1])
+
+    def _scores(self, crop: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         side = (_OPINION_SIDE_PX, _OPINION_SIDE_PX)
         face = cv2.resize(crop, side, interpolation=cv2.INTER_LINEAR).astype(np.float32) / 255
         net = self._interpreter
         net.set_tensor(net.get_input_details()[0]["index"], face[None])
         net.invoke()
         scores: NDArray[np.float32] = net.get_tensor(net.get_output_details()[0]["index"])[0]
-        return scores
+        return scores, net.get_tensor(self._map)[0].mean(axis=(0, 1))
 
 
 def _check(crops: NDArray[np.uint8]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_llama.clip import MODALITIES, Modality, Observation, Task
+from emotion_llama.encoders.pooling import pool_rows
 from emotion_llama.labels import LABEL_SETS, SYNONYMS, canonical, is_known
 from emotion_llama.perception.compose import choose_clues, compose_audio, compose_reason, compose_visual
 from emotion_llama.train.config import FeatureSettings, SampleSettings
@@ -100,7 +101,10 @@ def composed(task: Task, clues: Sequence[Observation], label: str, rng: random.R
 def features_of(
     example: Example, groups: Sequence[FeatureSettings], opinions: Opinions, modalities: Sequence[Modality]
 ) -> dict[str, NDArray[np.float32]]:
-    """Give the feature groups of an example that belong to the wanted inputs; what it lacks has no entry."""
+    """Give the feature groups of an example that belong to the wanted inputs; what it lacks has no entry.
+
+    Where a group has fewer tokens than the encoder gives rows, consecutive rows are averaged.
+    """
     found: dict[str, NDArray[np.float32]] = {}
     for group in groups:
         if group.modality not in modalities:
@@ -110,11 +114,15 @@ def features_of(
                 found[group.name] = opinions[group.head][example.id]
         elif group.name in example.arrays:
             rows = example.arrays[group.name]
-            found[group.name] = rows if group.tokens is None else rows[: group.tokens]
+            found[group.name] = rows if group.tokens is None else pool_rows(rows, group.tokens)
     return found
 
 
-def inputs_of(example: Example, groups: Sequence[FeatureSettings]) -> tuple[Modality, ...]:
-    """Which inputs an example has: those whose encoder outputs are there, and its words."""
-    found = {g.modality for g in groups if g.head is None and g.name in example.arrays}
+def inputs_of(example: Example, groups: Sequence[FeatureSettings], opinions: Opinions) -> tuple[Modality, ...]:
+    """Which inputs an example has: those of which a feature group is there, and its words."""
+    found = {
+        group.modality
+        for group in groups
+        if (example.id in opinions.get(group.head, {}) if group.head is not None else group.name in example.arrays)
+    }
     return tuple(m for m in MODALITIES if m in found or (m == "text" and example.transcript is not None))

@@ -13,10 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from emotion_llama import assets
-from emotion_llama.analyze.preset import PRESETS, choose_dtype
+from emotion_llama.analyze.preset import PRESETS, choose_dtype, llm_folder
 from emotion_llama.encoders.heads import EmotionHead
-from emotion_llama.errors import AssetError, ManifestError, ModelError
+from emotion_llama.errors import ManifestError, ModelError
 from emotion_llama.model.checkpoint import load_adapter, new_model, read_config
 from emotion_llama.model.configuration import EmotionLlamaConfig, FeatureGroup, Lora
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
@@ -58,7 +57,14 @@ def build(
     seen = _statistics(sampler, [group.name for group in settings.features if group.head is None])
     groups = tuple(_group(group, heads, seen) for group in settings.features)
     lora = Lora(**settings.lora.model_dump()) if settings.lora is not None else None
-    config = EmotionLlamaConfig.for_llm(folder, groups, lora=lora, llm=settings.llm, placeholder=settings.placeholder)
+    config = EmotionLlamaConfig.for_llm(
+        folder,
+        groups,
+        lora=lora,
+        llm=settings.llm,
+        placeholder=settings.placeholder,
+        encoders=dict(settings.encoders),
+    )
     model = new_model(config, folder, lora, device=device, dtype=dtype, quantize=settings.quantize)
     processor = EmotionLlamaProcessor.from_pretrained(folder, model.config)
     for group in settings.features:
@@ -68,16 +74,6 @@ def build(
         else:
             projector.standardise(*seen[group.name].standard())
     return _trainee(model, processor, settings)
-
-
-def llm_folder(name: str) -> str | Path:
-    """Give where a language model lies: an asset's folder, or what the hub library can open (a folder or hub name)."""
-    try:
-        return assets.path(name)
-    except AssetError:
-        if name in {asset.name for asset in assets.load_catalog().assets}:
-            raise
-        return name
 
 
 def checkpoint_folder(init: str) -> Path:

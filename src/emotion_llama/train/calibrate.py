@@ -14,7 +14,7 @@ from emotion_llama.train.validate import Answered
 TEMPERATURES = np.geomspace(0.3, 6.0, 61)
 PRIOR_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 LEAST = 30
-"""A combination of inputs with fewer validation clips uses the default temperature."""
+"""A combination of inputs with fewer validation clips uses the default temperature; with fewer in all it is 1."""
 
 Pairs = Sequence[tuple[NDArray[np.float64], int]]
 
@@ -22,8 +22,11 @@ Pairs = Sequence[tuple[NDArray[np.float64], int]]
 def calibrate(answers: Sequence[Answered], about: str) -> Calibration:
     """Fit how much of the prior is taken off, and a temperature for each combination of inputs.
 
-    Every source and combination counts the same in the choice of the prior's weight, however many clips it has.
+    Every source and combination counts the same in the choice of the prior's weight, however many clips it has. With
+    fewer than `LEAST` answers nothing is fitted: a temperature from a handful of clips makes every answer certain.
     """
+    if len(answers) < LEAST:
+        return Calibration(fitted_on=f"not fitted: {len(answers)} validation clips are fewer than {LEAST}")
     groups: dict[tuple[str, str], list[Answered]] = defaultdict(list)
     for answer in answers:
         groups[answer.source, inputs_key(answer.inputs)].append(answer)

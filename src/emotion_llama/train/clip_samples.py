@@ -73,7 +73,7 @@ class ClipSampler:
 
     def _inputs(self, rng: random.Random, example: Example) -> tuple[Modality, ...]:
         """Leave inputs out at random; one always stays."""
-        there = inputs_of(example, self.groups)
+        there = inputs_of(example, self.groups, self.opinions)
         if "text" in there and rng.random() < self.settings.text_only:
             return ("text",)
         kept = tuple(name for name in there if rng.random() >= self.settings.drop.get(name, 0.0))
@@ -82,14 +82,15 @@ class ClipSampler:
     def _task(self, rng: random.Random, example: Example, inputs: Sequence[Modality]) -> Task:
         mix = self.tasks[example.source]
         task: Task = rng.choices(list(mix), list(mix.values()))[0]
-        if task == "emotion" and example.label is None:
-            return "reason"
-        if task == "emotion" or (task == "reason" and example.reasoning is not None and inputs):
+        usual: Task = "emotion" if example.label is not None else "reason"  # without a label only its reasoning is left
+        if task == "emotion":
+            return usual
+        if task == "reason" and example.reasoning is not None and inputs:
             return task
         channels = {"reason": {"face", "voice", "words"}, "visual": {"face", "scene"}, "audio": {"voice"}}[task]
         sensed = {"face": "video", "scene": "video", "voice": "audio", "words": "text"}
         seen = {o.channel for o in example.observations if sensed[o.channel] in inputs}
-        return task if seen & channels else "emotion"
+        return task if seen & channels else usual
 
 
 def sample_of(
@@ -134,7 +135,7 @@ def question_sample(example: Example, groups: Sequence[FeatureSettings], opinion
         labels=(),
         transcript=None,
         answer=example.reasoning or "",
-        features=features_of(example, groups, opinions, inputs_of(example, groups)),
+        features=features_of(example, groups, opinions, inputs_of(example, groups, opinions)),
         question=example.question,
         source=example.source,
     )
@@ -173,6 +174,6 @@ def _closed(example: Example, groups: Sequence[FeatureSettings], opinions: Opini
         labels=example.labels,
         transcript=example.transcript,
         answer=example.label,
-        features=features_of(example, groups, opinions, inputs_of(example, groups)),
+        features=features_of(example, groups, opinions, inputs_of(example, groups, opinions)),
         source=example.source,
     )

@@ -76,13 +76,13 @@ class Pool:
     texts: dict[str, dict[str, list[Example]]]
 
 
-def pool_of(examples: Sequence[Example], groups: Sequence[FeatureSettings]) -> Pool:
+def pool_of(examples: Sequence[Example], groups: Sequence[FeatureSettings], opinions: Opinions) -> Pool:
     """Sort examples into voices, faces and lines of text; a talking face is all of them."""
     kinds: dict[Modality, dict[str, dict[str, list[Example]]]] = {
         name: defaultdict(lambda: defaultdict(list)) for name in ("video", "audio", "text")
     }
     for example in examples:
-        there = inputs_of(example, groups)
+        there = inputs_of(example, groups, opinions)
         for name in there:
             if example.emotion is not None and (name != "text" or there == ("text",)):
                 kinds[name][example.emotion][example.source].append(example)
@@ -101,10 +101,13 @@ class Combiner:
         settings: SampleSettings,
         seed: int,
     ) -> None:
-        self.pool = pool_of(examples, groups)
-        if not any((self.pool.voices, self.pool.faces, self.pool.texts)):
-            raise ManifestError("combinations: expected voices, faces or lines of text with an emotion, found none")
         self.weights = {source.name: source.weight for source in sources}
+        self.pool = pool_of([e for e in examples if self.weights[e.source] > 0], groups, opinions)
+        if not any(self._possible(emotion, inputs) for emotion in EMOTIONS for inputs in COMBINATIONS):
+            raise ManifestError(
+                "combinations: expected voices, faces or lines of text with an emotion that is drawn "
+                f"({', '.join(EMOTIONS)}), found none"
+            )
         self.groups = groups
         self.opinions = opinions
         self.settings = settings
@@ -157,13 +160,16 @@ class Combiner:
             if rng.random() < self.settings.blank:
                 return emotion, ()
             inputs = rng.choices(list(COMBINATIONS), list(COMBINATIONS.values()))[0]
-            if "audio" in inputs and emotion not in self.pool.voices:
-                continue
-            if "video" in inputs and not self._face_emotions(emotion):
-                continue
-            if "text" in inputs and (emotion if inputs == ("text",) else "neutral") not in self.pool.texts:
-                continue
-            return emotion, inputs
+            if self._possible(emotion, inputs):
+                return emotion, inputs
+
+    def _possible(self, emotion: str, inputs: tuple[Modality, ...]) -> bool:
+        """Whether the pool has what such a sample is put together from."""
+        if "audio" in inputs and emotion not in self.pool.voices:
+            return False
+        if "video" in inputs and not self._face_emotions(emotion):
+            return False
+        return "text" not in inputs or (emotion if inputs == ("text",) else "neutral") in self.pool.texts
 
     def _one(self, rng: random.Random, by_source: dict[str, list[Example]]) -> Example:
         """Draw a source by weight, then an example evenly."""
@@ -182,7 +188,8 @@ class Combiner:
             return self._line(rng, emotion)
         if alone or chance < WORDS_MATCH + WORDS_NEUTRAL:
             return voice.transcript if voice is not None and voice.transcript else self._line(rng, "neutral")
-        opposite = [name for name in sorted(self.pool.texts) if abs(VALENCE[name] - VALENCE[emotion]) > OPPOSITE]
+        known = [name for name in sorted(self.pool.texts) if name in VALENCE]
+        opposite = [name for name in known if abs(VALENCE[name] - VALENCE[emotion]) > OPPOSITE]
         return self._line(rng, rng.choice(opposite or ["neutral"]))
 
     def _line(self, rng: random.Random, emotion: str) -> str:
@@ -197,7 +204,7 @@ class Combiner:
             if not (task == "visual" and not (face and face.observations))
             and not (task == "audio" and not (voice and voice.observations))
         }
-        return rng.choices(list(kinds), list(kinds.values()))[0] if kinds else "emotion"
+        return rng.choices(list(kinds), list(kinds.values()))[0] if sum(kinds.values()) else "emotion"
 
     def _features(
         self, rng: random.Random, voice: Example | None, face: Example | None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from emotion_llama.clip import Modality
 from emotion_llama.model.configuration import ProjectorKind
@@ -12,11 +12,21 @@ from emotion_llama.settings import Settings
 from emotion_llama.train.augment import AugmentSettings
 
 Kind = Literal[
-    "manifest", "ravdess", "emodb", "crema-d", "features", "fer2013", "pictures", "goemotions", "meld", "mer",
-    "questions",
+    "manifest", "ravdess", "emodb", "crema-d", "features", "fer2013", "pictures", "goemotions", "meld", "mer", "dfew",
+    "iemocap", "questions",
 ]  # fmt: skip
 SampleTask = Literal["emotion", "reason", "visual", "audio"]
 Metric = Literal["war", "uar", "weighted_f1", "nll"]
+
+
+def _some_task(mix: dict[SampleTask, float]) -> dict[SampleTask, float]:
+    if min(mix.values(), default=0.0) < 0 or sum(mix.values()) <= 0:
+        raise ValueError(f"tasks: expected shares of 0 or more, one of them above 0, found {mix}")
+    return mix
+
+
+TaskMix = Annotated[dict[SampleTask, float], AfterValidator(_some_task)]
+Chance = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class LoraSettings(Settings):
@@ -42,20 +52,62 @@ class FeatureSettings(Settings):
     head: str | None = None
 
 
+class NetSettings(Settings):
+    """The nets of a head: `members` nets with one hidden layer each, trained apart and averaged.
+
+    `steps` batches are drawn with replacement, whatever the number of examples. `noise` in units of each input's
+    spread; `mixup`: both parameters of the Beta distribution that two examples are mixed by, 0 = not mixed.
+    """
+
+    members: int = Field(default=3, ge=1)
+    hidden: int = Field(default=256, ge=1)
+    steps: int = Field(default=703, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0.0)
+    weight_decay: float = Field(default=1e-2, ge=0.0)
+    input_dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
+    dropout: float = Field(default=0.5, ge=0.0, lt=1.0)
+    noise: float = Field(default=0.3, ge=0.0)
+    smoothing: float = Field(default=0.1, ge=0.0, lt=1.0)
+    mixup: float = Field(default=0.4, ge=0.0)
+
+
 class HeadSettings(Settings):
     """An emotion head: a small classifier on the array `array` of every training example that has it.
 
     `kind`: "logistic" (regression; `strengths` are candidate inverse regularisation strengths), "discriminant" (linear
-    discriminant analysis) or "nets" (an ensemble of small nets); for these `strengths` are candidate numbers of
-    principal components. The best is chosen out of fold. `sources`: fit on these only (default: all with the array).
+    discriminant analysis) or "nets" (an ensemble of small nets, see `nets`); for these `strengths` are candidate
+    numbers of principal components. The best is chosen out of fold. `map`: what the nets read; "principal" components,
+    or "within-person" for rows of a voice vector and a face vector at start, middle and end, whose widths are `blocks`
+    (`strengths` count the components of the voice). `sources`: fit on these only (default: all with the array);
+    `source_weights`: how much an example of a source counts (default 1); `balance`: 1 gives every label the same weight
+    in all, 0 leaves them as frequent as they are.
     """
 
     name: str
     array: str
     kind: Literal["logistic", "discriminant", "nets"] = "logistic"
+    nets: NetSettings = NetSettings()
+    map: Literal["principal", "within-person"] = "principal"
+    blocks: tuple[int, ...] = ()
     sources: tuple[str, ...] = ()
+    source_weights: dict[str, float] = {}
+    balance: float = Field(default=1.0, ge=0.0, le=1.0)
     strengths: tuple[float, ...] = (0.0003, 0.001, 0.003)
     folds: int = Field(default=5, ge=2)
+
+    @model_validator(mode="after")
+    def _map_of_nets(self) -> Self:
+        wanted = self.map == "within-person"
+        fits = len(self.blocks) == 4 and min(self.blocks) > 0 and len(set(self.blocks[1:])) == 1
+        if wanted and (self.kind != "nets" or not fits):
+            raise ValueError(
+                f"head {self.name}: map within-person needs kind: nets and blocks: the widths of voice, start, middle "
+                f"and end, the last three equal, as [1024, 768, 768, 768]; found {self.kind}, {list(self.blocks)}"
+            )
+        if self.blocks and not wanted:
+            raise ValueError(f"head {self.name}: blocks are for map: within-person; leave them out")
+        return self
 
 
 class ModelSettings(Settings):
@@ -63,7 +115,8 @@ class ModelSettings(Settings):
 
     `init`: checkpoint folder or preset to go on from (its feature groups, heads and LoRA shape are kept). `llm`: asset,
     hub name or folder. `quantize`: "nf4" holds the frozen base in 4 bits (QLoRA; needs a GPU and bitsandbytes).
-    `train`: which parts get gradients.
+    `encoders`: folders of own encoders (`emotion-llama pretrain`, or any of their family) instead of `nano`'s.
+    `recentre`: encoder outputs that a person's own baseline moves. `train`: which parts get gradients.
     """
 
     init: str | None = None
@@ -74,6 +127,8 @@ class ModelSettings(Settings):
     features: tuple[FeatureSettings, ...] = ()
     heads: tuple[HeadSettings, ...] = ()
     lora: LoraSettings | None = LoraSettings()
+    recentre: tuple[str, ...] = ()
+    encoders: dict[Literal["local", "temporal"], str] = {}
     train: tuple[Literal["projectors", "lora"], ...] = ("projectors", "lora")
     gradient_checkpointing: bool = False
 
@@ -87,6 +142,11 @@ class ModelSettings(Settings):
             raise ValueError("features: name the feature groups, or init: a checkpoint to go on from")
         if not self.train:
             raise ValueError("train: choose projectors, lora or both")
+        if self.lora is None and self.init is None:
+            raise ValueError(
+                "lora: a checkpoint is a LoRA adapter and projectors, found no LoRA; to train projectors alone set "
+                "train: [projectors], which leaves LoRA without effect"
+            )
         return self
 
 
@@ -107,6 +167,8 @@ class Source(Settings):
     set these clips are asked about: the name of a set or words. `weight`: how often the source is drawn, relative to
     the others. `tasks` overrides the run's task mix. `words`: whether a transcript is given, recognised or left out.
     `limit`: at most so many clips a label on the training side. `copies`: augmented copies of each training clip.
+    `baseline`: show each clip a second time, beside its own person's baseline (`model.recentre`), as the source
+    "NAME@person": made of all "others", or of so many.
     """
 
     name: str = ""
@@ -119,12 +181,12 @@ class Source(Settings):
     side: Literal["train", "validation", "test"] | None = None
     labels: str | tuple[str, ...] = ""
     weight: float = Field(default=1.0, ge=0.0)
-    tasks: dict[SampleTask, float] | None = None
+    tasks: TaskMix | None = None
     words: Literal["given", "heard", "none"] = "given"
     without: tuple[Modality, ...] = ()
     limit: int | None = Field(default=None, ge=1)
     copies: int = Field(default=0, ge=0)
-    gray: bool = False
+    baseline: Literal["others"] | int | None = None
     exclude: tuple[str, ...] = ()
 
     @model_validator(mode="before")
@@ -141,11 +203,21 @@ class Source(Settings):
                 f"source {self.name}: give split (official, folds, a shipped split, a split file, or shares by "
                 "speaker) or side, one of the two"
             )
+        named = self.side is not None or isinstance(self.split, str)
+        if named and (self.validation_path or self.test_path):
+            raise ValueError(
+                f"source {self.name}: validation_path and test_path are sides of their own; beside them give shares by "
+                "speaker (for what path holds) or nothing"
+            )
         return self
 
 
 class DataSettings(Settings):
-    """Where the clips come from. `exclude`: speakers that no side may hold. `folds`, `fold`: for `split: folds`."""
+    """Where the clips come from.
+
+    `exclude`: speakers that no side may hold. `folds`, `fold`: for `split: folds`. `shuffle_truth`: a control run,
+    whose training clips have one another's labels; on validation people it must stay at chance.
+    """
 
     root: str = "."
     sources: tuple[Source, ...]
@@ -179,8 +251,8 @@ class SampleSettings(Settings):
 
     mix: Literal["clips", "combine"] = "clips"
     combine_share: float = Field(default=1.0, ge=0.0, le=1.0)
-    tasks: dict[SampleTask, float] = {"emotion": 1.0}
-    drop: dict[Modality, float] = {}
+    tasks: TaskMix = {"emotion": 1.0}
+    drop: dict[Modality, Chance] = {}
     text_only: float = Field(default=0.0, ge=0.0, le=1.0)
     blank: float = Field(default=0.03, ge=0.0, lt=1.0)
     shuffle_labels: bool = True

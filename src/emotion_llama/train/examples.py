@@ -23,7 +23,8 @@ class Example:
     """One clip (or one altered copy of it) as training sees it.
 
     `id` is "source/clip", with "#1", "#2" for copies. `emotion` is the canonical name of `label`, the word of the
-    source's own set `labels`. `transcript` and `observations` were measured on this very copy.
+    source's own set `labels`. `transcript` and `observations` were measured on this very copy. `take` is the same for
+    several recordings of one moment (views, copies).
     """
 
     id: str
@@ -39,6 +40,7 @@ class Example:
     reasoning: str | None = None
     question: str | None = None
     copy: int = 0
+    take: str = ""
 
 
 class StoredArrays(Mapping[str, NDArray[np.float32]]):
@@ -89,4 +91,5 @@ def example_of(
         reasoning=item.clip.reasoning,
         question=item.question,
         copy=copy,
+        take=item.take,
     )

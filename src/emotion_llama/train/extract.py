@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import TypeAdapter
+from safetensors import SafetensorError, safe_open
 
 from emotion_llama import assets
 from emotion_llama.analyze.features import encode
@@ -40,6 +41,8 @@ from emotion_llama.train.sources import Item
 
 VERSION = "3"
 """Part of every key: changes when the features below change, so that old entries are not taken for new ones."""
+
+ENCODER_WEIGHTS = "model.safetensors"
 
 NOTES = "notes"
 """Name of the array that holds the words and observations of a clip, as JSON bytes."""
@@ -106,13 +109,14 @@ def extract(
             except OSError as error:
                 lost.append(LeftOut(f"{item.source}/{item.clip.clip}", f"cannot be read: {error}"))
     hashes.save()
-    missing = [task for task in tasks if not cache.path(task.key).exists()]
-    make = partial(_worker, cache_folder())
+    missing = [task for task in tasks if not _whole(cache.path(task.key))]
+    make = partial(_worker, cache_folder(), {str(name): path for name, path in config.model.encoders.items()})
     with closing(spread(make, missing, jobs=jobs, engine=engine, address=address)) as done:
         for index, result in working(done, total=len(missing), about="extracting features"):
             if isinstance(result, Failure):
                 lost.append(LeftOut(_name(missing[index]), result.error))
-    examples = [_example(item) for item in items if item.clip.path is None and item.picture is None]
+    ready = [item for item in items if item.clip.path is None and item.picture is None]
+    examples = [_example(item, sources[item.source]) for item in ready]
     for task in tasks:
         found = _stored(task, cache)
         if isinstance(found, Example):
@@ -128,6 +132,7 @@ def _tasks(item: Item, source: Source, config: TrainConfig, hashes: FileHashes) 
     content = hashes.of(_path(item)) if picture is None else hashlib.sha256(picture.tobytes()).hexdigest()
     face = item.picture is not None or source.kind == "pictures"
     copies = source.copies if item.side == "train" and not face else 0
+    encoders = {name: hashes.of(Path(path) / ENCODER_WEIGHTS) for name, path in config.model.encoders.items()}
     found = []
     for copy in range(copies + 1):
         augment = config.data.augment.model_dump(mode="json") if copy else {}
@@ -139,6 +144,8 @@ def _tasks(item: Item, source: Source, config: TrainConfig, hashes: FileHashes) 
             "copy": copy,
             "augment": augment,
             "seed": config.seed if copy else 0,
+            # the own encoders by what they are; left out where there are none, so that such keys stay as they were
+            **({"encoders": encoders} if encoders else {}),
         }
         span = (item.clip.start_s, item.clip.end_s)
         key = feature_key(content, span, "example", VERSION, settings)
@@ -146,10 +153,10 @@ def _tasks(item: Item, source: Source, config: TrainConfig, hashes: FileHashes) 
     return found
 
 
-def _worker(folder: Path) -> Callable[[Task], None]:
+def _worker(folder: Path, encoders: dict[str, str]) -> Callable[[Task], None]:
     """Made once in each worker process: the parts that are shared by its clips."""
     cache = FeatureCache(folder)
-    parts = Parts(folder, "cpu", int(os.environ.get("OMP_NUM_THREADS", "1")), keep_features=False)
+    parts = Parts(folder, "cpu", int(os.environ.get("OMP_NUM_THREADS", "1")), keep_features=False, encoders=encoders)
 
     def work(task: Task) -> None:
         cache.get_or_compute(task.key, lambda: _extract(task, parts))
@@ -198,7 +205,7 @@ def _notes(notes: dict[str, Any]) -> Any:
 def _stored(task: Task, cache: FeatureCache) -> Example | LeftOut | None:
     """What the cache has of a task; `None` if its extraction failed in this run (it is named already)."""
     path = cache.path(task.key)
-    if not path.exists():
+    if not _whole(path):
         return None
     names, notes = _read_notes(path)
     if "left_out" in notes:
@@ -207,18 +214,25 @@ def _stored(task: Task, cache: FeatureCache) -> Example | LeftOut | None:
     return example_of(task.item, StoredArrays(path, names), notes["transcript"], observations, task.copy)
 
 
-def _read_notes(path: Path) -> tuple[tuple[str, ...], dict[str, Any]]:
-    from safetensors import safe_open
+def _whole(path: Path) -> bool:
+    """Whether an entry is there and was not cut short."""
+    try:
+        _read_notes(path)
+    except (OSError, SafetensorError, ValueError):
+        return False
+    return True
 
+
+def _read_notes(path: Path) -> tuple[tuple[str, ...], dict[str, Any]]:
     with safe_open(path, framework="numpy") as file:
         names = tuple(name for name in file.keys() if name != NOTES)  # noqa: SIM118  # not a mapping
         notes: dict[str, Any] = json.loads(file.get_tensor(NOTES).tobytes())
     return names, notes
 
 
-def _example(item: Item) -> Example:
+def _example(item: Item, source: Source) -> Example:
     """Text alone, or features that were extracted elsewhere: nothing to extract."""
-    words = item.clip.transcript
+    words = None if source.words == "none" or "text" in source.without else item.clip.transcript
     observations = tuple(describe_words(Transcript(text=words, source="given"))) if words else ()
     return example_of(item, item.arrays or {}, words, observations)
 

@@ -37,7 +37,7 @@ def encode_face_picture(gray: NDArray[np.uint8], name: str, parts: Parts) -> tup
     features: Features = {
         "global": parts.global_encoder(frame.rgb),
         "local": local,
-        "face_rows": face_rows(faces, parts),
+        **face_rows(faces, parts),
         "action_units": faces.action_units.intensity.astype(np.float32),
     }
     return features, tuple(describe_face(faces))

@@ -6,6 +6,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from emotion_llama.errors import OutputError
+
 
 class FileHashes:
     """sha256 of files. `save` writes what was learned; a memory that cannot be read is made anew."""
@@ -14,9 +16,10 @@ class FileHashes:
         self.path = path
         self._changed = False
         try:
-            self._known: dict[str, list[object]] = json.loads(path.read_text(encoding="utf-8"))
+            known = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            self._known = {}
+            known = {}
+        self._known: dict[str, list[object]] = known if isinstance(known, dict) else {}
 
     def of(self, path: Path) -> str:
         """Give the content hash of a file. Raises `OSError` if it cannot be read."""
@@ -32,11 +35,16 @@ class FileHashes:
         return digest
 
     def save(self) -> None:
-        """Write the memory, whole or not at all."""
+        """Write the memory, whole or not at all. Raises `OutputError` if it cannot be written."""
         if not self._changed:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_name(self.path.name + ".part")
-        part.write_text(json.dumps(self._known), encoding="utf-8")
-        part.replace(self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            part.write_text(json.dumps(self._known), encoding="utf-8")
+            part.replace(self.path)
+        except OSError as error:
+            raise OutputError(
+                f"{self.path}: cannot be written ({error}); free space or set another cache folder"
+            ) from error
         self._changed = False

@@ -19,10 +19,29 @@ from emotion_llama.encoders.heads import EmotionHead, Layer
 from emotion_llama.errors import ManifestError
 from emotion_llama.train.config import HeadSettings
 from emotion_llama.train.examples import Example
+from emotion_llama.train.head_maps import LinearMap, principal_map, within_person_map
 from emotion_llama.train.head_nets import fit_nets
+from emotion_llama.train.person import SUFFIX
 
 Rows = NDArray[np.float32]
 TEMPERATURES = np.geomspace(0.3, 6.0, 61)
+
+
+@dataclass(frozen=True)
+class HeadRows:
+    """What a head is fitted on: rows (n, E), and of each row the emotion, how much it counts, and who it is."""
+
+    rows: Rows
+    target: NDArray[np.str_]
+    weights: Rows
+    people: NDArray[np.str_]
+
+    def part(self, places: NDArray[np.int64]) -> HeadRows:
+        """Give some of the rows."""
+        return HeadRows(self.rows[places], self.target[places], self.weights[places], self.people[places])
+
+
+Fit = Callable[[HeadRows], EmotionHead]
 
 
 @dataclass(frozen=True)
@@ -47,24 +66,27 @@ def fit_head(settings: HeadSettings, examples: Sequence[Example], seed: int) -> 
     """
     fitting = [e for e in examples if e.side == "train" and _usable(e, settings)]
     labels = tuple(sorted({str(e.emotion) for e in fitting}))
-    people = sorted({e.person for e in fitting})
-    if len(labels) < 2 or len(people) < 2:
+    people = np.array([e.person for e in fitting])
+    count = len(set(people.tolist()))
+    if len(labels) < 2 or count < 2:
         raise ManifestError(
             f"head {settings.name}: expected training examples of at least two emotions and two people with the "
-            f"array {settings.array!r}, found {len(labels)} and {len(people)}; check sources and features"
+            f"array {settings.array!r}, found {len(labels)} and {count}; check sources and features"
         )
-    rows, target = _matrix(fitting, settings.array), np.array([str(e.emotion) for e in fitting])
-    folds = GroupKFold(min(settings.folds, len(people)), shuffle=True, random_state=seed)
-    splits = list(folds.split(rows, target, [e.person for e in fitting]))
+    target = np.array([str(e.emotion) for e in fitting])
+    data = HeadRows(_matrix(fitting, settings.array), target, _weights(settings, fitting, target), people)
+    folds = GroupKFold(min(settings.folds, count), shuffle=True, random_state=seed)
+    splits = list(folds.split(data.rows, target, people))
     tried = {}
     for setting in settings.strengths:
         fit = _fitter(settings, labels, setting, seed)
-        tried[setting] = _out_of_fold(fit, rows, target, splits, len(labels))
-    # altered copies are for fitting only: the choice is made on recordings as they are
-    own = np.array([e.copy == 0 for e in fitting])
+        tried[setting] = _out_of_fold(fit, data, splits, len(labels))
+    # altered copies and sources that count less are for fitting only, where there are others
+    trust = np.array([_source_weight(settings, e) if e.copy == 0 else 0.0 for e in fitting])
+    own = trust == trust.max()
     best = max(tried, key=lambda c: _recall(labels, target[own], tried[c][own]))
     temperature = _temperature(tried[best][own], [labels.index(word) for word in target[own]])
-    head = replace(_fitter(settings, labels, best, seed)(rows, target), temperature=temperature)
+    head = replace(_fitter(settings, labels, best, seed)(data), temperature=temperature)
     outside = _normalised(tried[best] / temperature)
     opinions = {e.id: np.exp(row)[None] for e, row in zip(fitting, outside, strict=True)}
     recall = {"train": _recall(labels, target[own], tried[best][own])}
@@ -80,7 +102,7 @@ def fit_head(settings: HeadSettings, examples: Sequence[Example], seed: int) -> 
 
 
 def _usable(example: Example, settings: HeadSettings) -> bool:
-    wanted = not settings.sources or example.source in settings.sources
+    wanted = not settings.sources or example.source.removesuffix(SUFFIX) in settings.sources
     return wanted and example.emotion is not None and settings.array in example.arrays
 
 
@@ -88,34 +110,59 @@ def _matrix(examples: Sequence[Example], array: str) -> Rows:
     return np.stack([e.arrays[array].mean(axis=0) for e in examples]).astype(np.float32)
 
 
-def _fitter(
-    settings: HeadSettings, labels: tuple[str, ...], setting: float, seed: int
-) -> Callable[[Rows, NDArray[np.str_]], EmotionHead]:
-    """Give the function that fits a head on rows (n, E) and their labels."""
+def _fitter(settings: HeadSettings, labels: tuple[str, ...], setting: float, seed: int) -> Fit:
+    """Give the function that fits a head, with everything that it learns from the rows: scales, directions, nets."""
 
-    def fit(rows: Rows, target: NDArray[np.str_]) -> EmotionHead:
+    def fit(data: HeadRows) -> EmotionHead:
+        rows, target = data.rows, data.target
         lacking = sorted(set(labels) - set(target.tolist()))
         if lacking:
             raise ManifestError(
                 f"head {settings.name}: without one fold of people no example of {', '.join(lacking)} is left; add "
                 "people who have it, or take the label out"
             )
-        mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-3
-        standard = (rows - mean) / scale
         if settings.kind == "nets":
             numbers = np.array([labels.index(word) for word in target])
-            centre, basis, members = fit_nets(standard, numbers, len(labels), int(setting), seed)
-            return EmotionHead(settings.name, settings.array, labels, mean + centre * scale, scale, members, basis)
-        make = _discriminant if settings.kind == "discriminant" else _logistic
-        layer = make(standard, target, setting)
+            seen = _map(settings, data, int(setting), seed)
+            members = fit_nets(seen.apply(rows), numbers, data.weights, settings.nets, seed)
+            return EmotionHead(settings.name, settings.array, labels, seen.mean, seen.scale, members, seen.reduce)
+        mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-3
+        standard = (rows - mean) / scale
+        if settings.kind == "logistic":
+            layer = _logistic(standard, target, data.weights, setting)
+        else:
+            layer = _discriminant(standard, target, setting)
         return EmotionHead.linear(settings.name, settings.array, labels, (mean, scale), layer)
 
     return fit
 
 
-def _logistic(rows: Rows, target: NDArray[np.str_], strength: float) -> Layer:
-    """Logistic regression of inverse strength `strength`, classes balanced."""
-    model = LogisticRegression(C=strength, max_iter=400, class_weight="balanced").fit(rows, target)
+def _map(settings: HeadSettings, data: HeadRows, directions: int, seed: int) -> LinearMap:
+    if settings.map == "principal":
+        return principal_map(data.rows, directions, seed)
+    try:
+        return within_person_map(data.rows, data.people, settings.blocks, directions)
+    except ManifestError as error:
+        raise ManifestError(f"head {settings.name}, array {settings.array!r}: {error}") from error
+
+
+def _weights(settings: HeadSettings, examples: Sequence[Example], target: NDArray[np.str_]) -> Rows:
+    """Weight of each example (n,): its source's, evened out over the labels as `balance` says; the mean stays."""
+    weights = np.array([_source_weight(settings, e) for e in examples])
+    classes = sorted(set(target.tolist()))
+    total = {word: weights[target == word].sum() for word in classes}
+    even = np.array([weights.sum() / len(classes) / total[word] for word in target])
+    found: Rows = (weights * even**settings.balance).astype(np.float32)
+    return found
+
+
+def _source_weight(settings: HeadSettings, example: Example) -> float:
+    return settings.source_weights.get(example.source.removesuffix(SUFFIX), 1.0)
+
+
+def _logistic(rows: Rows, target: NDArray[np.str_], weights: Rows, strength: float) -> Layer:
+    """Logistic regression of inverse strength `strength`."""
+    model = LogisticRegression(C=strength, max_iter=400).fit(rows, target, sample_weight=weights)
     coefficients, intercept = _every_class(model.coef_, model.intercept_)
     return Layer(coefficients.T.astype(np.float32), intercept.astype(np.float32))
 
@@ -143,16 +190,12 @@ def _every_class(coefficients: NDArray[np.float64], intercept: NDArray[np.float6
 
 
 def _out_of_fold(
-    fit: Callable[[Rows, NDArray[np.str_]], EmotionHead],
-    rows: Rows,
-    target: NDArray[np.str_],
-    splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
-    labels: int,
+    fit: Fit, data: HeadRows, splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]], labels: int
 ) -> Rows:
     """Log-probabilities (n, K) of each row by a head fitted on other people."""
-    out = np.zeros((len(rows), labels), dtype=np.float32)
+    out = np.zeros((len(data.rows), labels), dtype=np.float32)
     for inside, outside in splits:
-        out[outside] = fit(rows[inside], target[inside]).log_probabilities(rows[outside])
+        out[outside] = fit(data.part(inside)).log_probabilities(data.rows[outside])
     return out
 
 

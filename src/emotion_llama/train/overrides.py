@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import yaml
@@ -80,9 +80,16 @@ def _set(place: Any, name: str, value: Any, word: str) -> None:
 def _index(items: list[Any], name: str, word: str) -> int:
     if name.isdecimal() and int(name) < len(items):
         return int(name)
-    known = [str(item.get("name") or item.get("path")) for item in items if isinstance(item, dict)]
+    known = [_name(item) for item in items]
     if name in known:
         return known.index(name)
     near = get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise UsageError(f"{word!r}: no item {name!r} in the list of {len(items)} ({', '.join(known)}){hint}")
+
+
+def _name(item: Any) -> str:
+    """What settings call an item: its name, or its file's without the ending; "" for plain values."""
+    if not isinstance(item, dict):
+        return ""
+    return str(item.get("name") or PurePosixPath(str(item.get("path", ""))).stem)

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import PartialState
+from numpy.typing import NDArray
 from transformers import TrainingArguments
 from transformers.utils import logging as library_logging
 
+from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.encoders.heads import EmotionHead, load_heads, save_heads
+from emotion_llama.encoders.person import load_population, save_population
 from emotion_llama.errors import ManifestError
 from emotion_llama.model.checkpoint import read_config
 from emotion_llama.model.configuration import FeatureGroup
@@ -25,20 +29,22 @@ from emotion_llama.train.build import Trainee, build, checkpoint_folder
 from emotion_llama.train.calibrate import calibrate
 from emotion_llama.train.clip_samples import ClipSampler, closed_samples
 from emotion_llama.train.combine import Combiner
-from emotion_llama.train.config import FeatureSettings, TrainConfig
+from emotion_llama.train.config import FeatureSettings, Source, TrainConfig
 from emotion_llama.train.dataset import MixedSampler, Sampler, Samples
 from emotion_llama.train.examples import Example
 from emotion_llama.train.extract import Extracted, extract
 from emotion_llama.train.heads import FittedHead, fit_head
+from emotion_llama.train.person import SUFFIX, population_means, with_baselines
 from emotion_llama.train.progress import StepReport, console, duration
 from emotion_llama.train.record import RECORD, begin, data_record, training_record, write_json
 from emotion_llama.train.scoring import score_test
-from emotion_llama.train.sides import assign_sides, check_people
+from emotion_llama.train.sides import assign_sides, check_people, shuffled_truth
 from emotion_llama.train.sources import Item, read_source
 from emotion_llama.train.trainer import EmotionTrainer, last_checkpoint
 from emotion_llama.train.validate import by_source
 
 CHECKPOINTS = "checkpoints"
+POPULATION = "population.safetensors"
 LOG_EVERY = 10
 STREAMS = {"train": 0, "validation": 1_000_003, "calibration": 2_000_003}
 """Added to the seed, so that no two stages draw the same combinations."""
@@ -53,6 +59,7 @@ class Material:
     heads: dict[str, EmotionHead]
     opinions: Opinions
     recall: dict[str, dict[str, float]]
+    population: dict[str, NDArray[np.float32]]
 
 
 def run(config: TrainConfig, *, jobs: int = 1) -> Path:
@@ -75,7 +82,7 @@ def run(config: TrainConfig, *, jobs: int = 1) -> Path:
     sampler = sampler_for(config, material, "train")
     trainee = build(config.model, material.heads, sampler, seed=config.seed, device=_device(state))
     trainer = make_trainer(config, trainee, material, out)
-    _train(trainer, out)
+    train_steps(trainer, out)
     facts = _finish(config, trainee, trainer, material, out)
     facts["left_out"] = [f"{one.clip}: {one.reason}" for one in extracted.left_out]
     facts["seconds"] = round(time.perf_counter() - start)
@@ -95,7 +102,7 @@ def read_items(config: TrainConfig) -> list[Item]:
     check_people(items, config.data.sources)
     if not any(item.side == "train" for item in items):
         raise ManifestError("data.sources: no clip is on the training side; check split and side of the sources")
-    return items
+    return shuffled_truth(items, config.seed) if config.data.shuffle_truth else items
 
 
 def say_extracted(extracted: Extracted, items: Sequence[Item], *, everything: bool = False) -> None:
@@ -108,25 +115,48 @@ def say_extracted(extracted: Extracted, items: Sequence[Item], *, everything: bo
         console.print(f"  and {len(extracted.left_out) - len(shown)} more, all named in {RECORD}")
 
 
-def prepare(config: TrainConfig, examples: Sequence[Example]) -> Material:
-    """Fit the heads (or take those of `model.init`) and give every example's opinions."""
+def prepare(config: TrainConfig, extracted: Sequence[Example]) -> Material:
+    """Add the clips beside their own person, fit the heads (or take those of `model.init`), give every opinion."""
+    examples, population = list(extracted), population_of(config, extracted)
+    if population:
+        examples += with_baselines(examples, config.data.sources, population, config.seed)
     if config.model.init is not None:
-        return _prepared(config, list(examples))
+        return _prepared(config, examples, population)
     fitted: dict[str, FittedHead] = {}
     for settings in config.model.heads:
         fitted[settings.name] = fit_head(settings, examples, config.seed)
-        recall = ", ".join(f"{side} {value:.3f}" for side, value in fitted[settings.name].recall.items())
+        seen = {side: value for side, value in fitted[settings.name].recall.items() if side != "test"}
+        recall = ", ".join(f"{side} {value:.3f}" for side, value in seen.items())
         console.print(f"head {settings.name}: strength {fitted[settings.name].setting:g}, mean recall {recall}")
     return Material(
-        examples=list(examples),
+        examples=examples,
         groups=config.model.features,
         heads={name: one.head for name, one in fitted.items()},
         opinions={name: one.opinions for name, one in fitted.items()},
         recall={name: one.recall for name, one in fitted.items()},
+        population=population,
     )
 
 
-def _prepared(config: TrainConfig, examples: list[Example]) -> Material:
+def population_of(config: TrainConfig, examples: Sequence[Example]) -> dict[str, NDArray[np.float32]]:
+    """Give the population's means: of the training side, or those of the checkpoint that is gone on with."""
+    if config.model.init is None:
+        return population_means(examples, config.model.recentre)
+    path = checkpoint_folder(config.model.init) / POPULATION
+    return load_population(path) if path.is_file() else {}
+
+
+def all_sources(config: TrainConfig) -> list[Source]:
+    """The sources, and after each that asks for baselines its clips beside their own person as one more."""
+    found = []
+    for source in config.data.sources:
+        found.append(source)
+        if source.baseline is not None and config.model.recentre:
+            found.append(source.model_copy(update={"name": f"{source.name}{SUFFIX}"}))
+    return found
+
+
+def _prepared(config: TrainConfig, examples: list[Example], population: dict[str, NDArray[np.float32]]) -> Material:
     """Groups and heads of the checkpoint that is gone on with; its heads' opinions as they are."""
     folder = checkpoint_folder(str(config.model.init))
     heads = load_heads(folder / "heads.safetensors") if (folder / "heads.safetensors").is_file() else {}
@@ -135,7 +165,7 @@ def _prepared(config: TrainConfig, examples: list[Example]) -> Material:
         name: {e.id: head.opinion(e.arrays[head.array]) for e in examples if head.array in e.arrays}
         for name, head in heads.items()
     }
-    return Material(examples, groups, heads, opinions, {})
+    return Material(examples, groups, heads, opinions, {}, population)
 
 
 def _as_settings(group: FeatureGroup, heads: dict[str, EmotionHead]) -> FeatureSettings:
@@ -174,7 +204,7 @@ def sampler_for(config: TrainConfig, material: Material, stream: str) -> Sampler
     side = "train" if stream == "train" else "validation"
     examples = [e for e in material.examples if e.side == side]
     seed = config.seed + STREAMS[stream]
-    words = (examples, config.data.sources, material.groups, material.opinions, config.samples, seed)
+    words = (examples, all_sources(config), material.groups, material.opinions, config.samples, seed)
     if config.samples.mix == "clips":
         return ClipSampler(*words)
     combinations = Combiner(*words)
@@ -188,7 +218,7 @@ def questions(config: TrainConfig, material: Material, stream: str, clips: int, 
     found = closed_samples(examples, material.groups, material.opinions, clips, config.seed + STREAMS[stream])
     if combinations and config.samples.mix == "combine":
         seed = config.seed + STREAMS[stream]
-        sampler = Combiner(examples, config.data.sources, material.groups, material.opinions, config.samples, seed)
+        sampler = Combiner(examples, all_sources(config), material.groups, material.opinions, config.samples, seed)
         found += combined_questions(sampler, combinations)
     return found
 
@@ -207,7 +237,7 @@ def combined_questions(sampler: Combiner, count: int) -> list[TrainSample]:
 
 def training_arguments(config: TrainConfig, out: Path, *, validate: bool) -> TrainingArguments:
     """Give the library's arguments for a run. TensorBoard files go to `out/tensorboard`."""
-    os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(out / "tensorboard"))
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(out / "tensorboard")
     library_logging.set_verbosity_error()
     library_logging.disable_progress_bar()
     schedule, validation = config.schedule, config.validation
@@ -224,6 +254,7 @@ def training_arguments(config: TrainConfig, out: Path, *, validate: bool) -> Tra
         save_steps=validation.every,
         save_total_limit=config.keep_checkpoints,
         load_best_model_at_end=validate,
+        restore_callback_states_from_checkpoint=True,
         metric_for_best_model=f"eval_{validation.metric}" if validate else None,
         greater_is_better=validation.metric != "nll" if validate else None,
         logging_steps=LOG_EVERY,
@@ -243,7 +274,7 @@ def _device(state: PartialState) -> str:
     return f"cuda:{state.local_process_index}" if torch.cuda.is_available() else "cpu"
 
 
-def _train(trainer: EmotionTrainer, out: Path) -> None:
+def train_steps(trainer: EmotionTrainer, out: Path) -> None:
     """Run the steps, from the last whole checkpoint where there is one; half-written ones are removed."""
     folder = out / CHECKPOINTS
     last = last_checkpoint(folder)
@@ -264,20 +295,22 @@ def _finish(
     trainer.save_final(out)
     if main and material.heads:
         save_heads(material.heads, out / "heads.safetensors")
+    if main and material.population:
+        save_population(material.population, out / POPULATION)
     facts: dict[str, Any] = {
         "scores": step_scores(trainer),
         "best": best_step(trainer, config.validation.metric),
         "heads": material.recall,
     }
-    calibration = None
+    calibration = Calibration()
     if config.calibration is not None:
         samples = questions(config, material, "calibration", config.calibration.clips, config.calibration.combinations)
         if samples:
             answers = trainer.answers(samples, orders=config.calibration.orders)
             calibration = calibrate(answers, "validation people: " + ", ".join(sorted({a.source for a in answers})))
             facts["validation"] = by_source(answers, calibration)
-            if main:
-                (out / "calibration.json").write_text(calibration.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if main:  # one that was not fitted says so
+        write_json(out / "calibration.json", calibration.model_dump(mode="json"))
     if config.score_test:
         facts["test"] = score_test(trainer, material, calibration, out, config)
     return facts
@@ -287,12 +320,14 @@ def step_scores(trainer: EmotionTrainer) -> list[dict[str, Any]]:
     """Give losses and validation scores by step, from the library's own history (it survives a kill)."""
     found: dict[int, dict[str, Any]] = {}
     for entry in trainer.state.log_history:
+        if not {"loss", "eval_war"} & entry.keys():
+            continue  # the library's summary of the whole run
         one = found.setdefault(int(entry["step"]), {"step": int(entry["step"])})
         if "loss" in entry:
             one["loss"] = entry["loss"]
             one["loss_by_task"] = {k[5:]: v for k, v in entry.items() if k.startswith("loss_")}
             one["learning_rate"] = entry.get("learning_rate")
-        elif "eval_war" in entry:
+        else:
             names = ("war", "uar", "weighted_f1", "nll", "ece", "n")
             one["validation"] = {name: entry[f"eval_{name}"] for name in names}
     return [found[step] for step in sorted(found)]

@@ -66,6 +66,26 @@ def check_people(items: Sequence[Item], sources: Sequence[Source]) -> None:
         )
 
 
+def shuffled_truth(items: Sequence[Item], seed: int) -> list[Item]:
+    """Give what trains the truth (label and written reasoning) of another training clip of its source, by `seed`.
+
+    A control: a model trained on it can know nothing, so what it scores on validation people above chance is a leak.
+    The other sides keep their truth; general questions and clips without a label keep theirs too.
+    """
+    found = list(items)
+    places: dict[str, list[int]] = defaultdict(list)
+    for place, item in enumerate(items):
+        if item.side == "train" and item.label is not None and item.question is None:
+            places[item.source].append(place)
+    for source, mine in places.items():
+        others = random.Random(f"{seed}-truth-{source}").sample(mine, len(mine))
+        for place, other in zip(mine, others, strict=True):
+            truth = items[other].clip
+            clip = items[place].clip.model_copy(update={"emotion": truth.emotion, "reasoning": truth.reasoning})
+            found[place] = replace(items[place], label=items[other].label, clip=clip)
+    return found
+
+
 def _find_split(name: str, root: str) -> Split:
     for path in (Path(name), Path(root) / name):
         if path.is_file():
@@ -117,6 +137,10 @@ def _by_fold(items: Sequence[Item], data: DataSettings, seed: int) -> list[Item]
     """
     del seed
     units = sorted({_unit(item, "speaker") for item in items})
+    if len(units) < data.folds:
+        raise ManifestError(
+            f"source {items[0].source}: {len(units)} speakers are too few for {data.folds} folds; lower data.folds"
+        )
     random.Random("folds").shuffle(units)
     place = {unit: number % data.folds for number, unit in enumerate(units)}
     held = {data.fold: "test", (data.fold + 1) % data.folds: "validation"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +15,14 @@ from numpy.typing import NDArray
 
 from emotion_llama.clip import Clip
 from emotion_llama.datasets.crema_d import read_crema_d
+from emotion_llama.datasets.dfew import read_dfew
 from emotion_llama.datasets.emodb import read_emodb
 from emotion_llama.datasets.features import read_features
 from emotion_llama.datasets.fer2013 import read_fer2013
 from emotion_llama.datasets.goemotions import read_goemotions
+from emotion_llama.datasets.iemocap import SESSIONS, read_iemocap
 from emotion_llama.datasets.meld import FILES, has_clips, read_meld
+from emotion_llama.datasets.mer import SUBSETS as MER_SUBSETS
 from emotion_llama.datasets.mer import read_mer
 from emotion_llama.datasets.picture_folders import read_picture_folder
 from emotion_llama.datasets.ravdess import read_ravdess
@@ -32,6 +36,7 @@ SIDES: tuple[Side, ...] = get_args(Side)
 MAX_COMMENT_CHARACTERS = 120
 """Comments longer than this are left out: they are rarely about one emotion."""
 
+_RAVDESS_TAKE = re.compile(r"\d\d-((?:\d\d-){5}\d\d)")
 _PICTURE_SIDES: dict[str, Side] = {"train": "train", "val": "validation", "validation": "validation", "test": "test"}
 
 
@@ -60,6 +65,12 @@ class Item:
         return canonical(self.label) if self.label is not None and is_known(self.label) else self.label
 
     @property
+    def take(self) -> str:
+        """The moment that was recorded: RAVDESS's views of one take share it, other clips are takes of their own."""
+        match = _RAVDESS_TAKE.fullmatch(Path(self.clip.clip).stem)
+        return match[1] if match else self.clip.clip
+
+    @property
     def person(self) -> str:
         """Who is seen or heard: the speaker, or the clip itself where nobody is named."""
         return f"{self.source}/{self.clip.speaker or self.clip.clip}"
@@ -72,7 +83,8 @@ def read_source(source: Source, data: DataSettings) -> list[Item]:
     for side, path in (("validation", source.validation_path), ("test", source.test_path)):
         if path is not None:
             more = READERS[source.kind](source, root / path)
-            found = [replace(item, side=item.side or "train") for item in found]
+            if source.split is None:
+                found = [replace(item, side=item.side or "train") for item in found]
             found += [replace(item, side=side) for item in more]  # type: ignore[arg-type]  # one of the two sides
     left_out = {*data.exclude, *source.exclude}
     kept = [_labelled(item, source) for item in found if item.clip.speaker not in left_out]
@@ -96,26 +108,30 @@ def _labelled(item: Item, source: Source) -> Item:
         return item
     labels = label_set(source)
     word = item.clip.emotion
+    files = ", ".join(path for path in (source.path, source.validation_path, source.test_path) if path is not None)
+    where = f"source {source.name} ({files}), clip {item.clip.clip}"
     if word is None:
         if item.clip.reasoning is None:
             raise ManifestError(
-                f"source {source.name}, clip {item.clip.clip}: expected an emotion or a reasoning to learn from, "
+                f"{where}: expected an emotion or a reasoning to learn from, "
                 "found neither; annotate it or take it out of the manifest"
             )
         return replace(item, labels=labels)
     if not labels:
         return replace(item, label=word)
-    return replace(item, labels=labels, label=_own_word(word, labels, source.name, item.clip.clip))
+    return replace(item, labels=labels, label=_own_word(word, labels, where))
 
 
 def label_set(source: Source) -> tuple[str, ...]:
-    """Give the label set a source's clips are asked about; `()` for free words."""
-    if isinstance(source.labels, tuple):
-        return source.labels
-    return parse_label_set(source.labels) if source.labels else ()
+    """Give the label set a source's clips are asked about, lower-case; `()` for free words.
+
+    Raises `UsageError` for an unknown set, or words that are no set.
+    """
+    words = source.labels if isinstance(source.labels, str) else ", ".join(source.labels)
+    return parse_label_set(words) if words else ()
 
 
-def _own_word(word: str, labels: tuple[str, ...], source: str, clip: str) -> str:
+def _own_word(word: str, labels: tuple[str, ...], where: str) -> str:
     text = word.strip().lower()
     if text in labels:
         return text
@@ -125,8 +141,8 @@ def _own_word(word: str, labels: tuple[str, ...], source: str, clip: str) -> str
             if is_known(label) and canonical(label) == wanted:
                 return label
     raise ManifestError(
-        f"source {source}, clip {clip}: label {word!r} is not in its set ({', '.join(labels)}); "
-        "add it to labels, correct it, or leave the clip out"
+        f"{where}: label {word!r} is not in its set ({', '.join(labels)}); add it to labels, correct it, or leave the "
+        "clip out"
     )
 
 
@@ -168,6 +184,34 @@ def _meld(source: Source, path: Path) -> list[Item]:
     return found
 
 
+def _mer(source: Source, path: Path) -> list[Item]:
+    """The subset that `part` names."""
+    if source.part not in MER_SUBSETS:
+        raise ManifestError(
+            f"source {source.name}: part names the subset, one of {', '.join(MER_SUBSETS)}; found {source.part!r}"
+        )
+    return _clips(source, read_mer(path, source.part))
+
+
+def _dfew(source: Source, path: Path) -> list[Item]:
+    """One fold, named by `part`: its test side; `split` holds clips of its training side back for validation."""
+    found = _clips(source, read_dfew(path, source.part, "train"))
+    return found + _clips(source, read_dfew(path, source.part, "test"), "test")
+
+
+def _iemocap(source: Source, path: Path) -> list[Item]:
+    """All sessions; the one that `part` names is the test side (five-fold, people apart)."""
+    if source.part and source.part not in SESSIONS:
+        raise ManifestError(
+            f"source {source.name}: part names the session that is the test side, {' to '.join(SESSIONS[::4])}; "
+            f"found {source.part!r}"
+        )
+    found: list[Item] = []
+    for session in SESSIONS:
+        found += _clips(source, read_iemocap(path, session), "test" if session == source.part else None)
+    return found
+
+
 def _goemotions(source: Source, path: Path) -> list[Item]:
     """Short comments with exactly one label; names are filled in, as in the published preparation's masks."""
     found: list[Item] = []
@@ -206,8 +250,9 @@ def _pictures(source: Source, path: Path) -> list[Item]:
 
 
 def _features(source: Source, path: Path) -> list[Item]:
+    """Arrays: audio (1, A), video (T, V), video_mean (1, V), both (1, A + V), stretches: audio, start, middle, end."""
     vectors = read_features(path, source.part or "CREMA-D")
-    mean = vectors.mean_video()
+    mean, moments = vectors.mean_video(), vectors.moments()
     found = []
     for row, clip in enumerate(vectors.clips):
         video = vectors.video[row, : vectors.video_len[row]]  # (T, V)
@@ -216,6 +261,7 @@ def _features(source: Source, path: Path) -> list[Item]:
             "video": video,
             "video_mean": mean[row][None],
             "both": np.concatenate([vectors.audio[row], mean[row]])[None],
+            "stretches": np.concatenate([vectors.audio[row], moments[row].ravel()])[None],
         }
         found.append(Item(source.name, clip, None, arrays=arrays))
     return found
@@ -231,7 +277,9 @@ READERS: dict[Kind, Callable[[Source, Path], list[Item]]] = {
     "pictures": _pictures,
     "goemotions": _goemotions,
     "meld": _meld,
-    "mer": lambda source, path: _clips(source, read_mer(path, source.part)),
+    "mer": _mer,
+    "dfew": _dfew,
+    "iemocap": _iemocap,
     "questions": _questions,
 }
 """Kind of a source → its reader."""

@@ -15,14 +15,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object, save_fsdp_optimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import Sampler as TorchSampler
 from torch.utils.data import SequentialSampler
-from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainingArguments
+from transformers import (
+    EarlyStoppingCallback,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from emotion_llama.errors import ModelError, OutputError
-from emotion_llama.model.checkpoint import fill_adapter, save_adapter
+from emotion_llama.model.checkpoint import adapter_state, fill_adapter, save_adapter
 from emotion_llama.model.modeling import IGNORED, EmotionLlamaForConditionalGeneration
 from emotion_llama.model.processing import EmotionLlamaProcessor, TrainSample
 from emotion_llama.model.score import ClipReader
@@ -34,6 +43,9 @@ from emotion_llama.train.validate import Answered, Scores, answer_all, averaged,
 
 COMPLETE = "complete"
 """A checkpoint folder without this file was not written to its end."""
+
+FULL_DISK = ("PytorchStreamWriter", "inline_container", "iostream error", "write failed")
+"""What torch's messages hold when a file cannot be written to its end."""
 
 
 class Collator:
@@ -51,6 +63,31 @@ def _task(sample: TrainSample) -> str:
     if sample.question is not None:
         return "question"
     return "text-only" if sample.task == "emotion" and not sample.features and sample.transcript else sample.task
+
+
+class SameAfterKill(TrainerCallback):  # type: ignore[misc]  # untyped library
+    """Makes a run that was killed and started again the same as one that was not.
+
+    Losses are logged with every checkpoint, so that no logged mean spans one; and a run that had stopped early stays
+    stopped: the one step that the library takes before it looks is neither scored nor saved.
+    """
+
+    stopped = False
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """See whether the checkpoint that is gone on with was the run's last."""
+        stored = state.stateful_callbacks.get("TrainerControl", {})
+        self.stopped = bool(stored.get("args", {}).get("should_training_stop", False))
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Log with a checkpoint; after the end do nothing."""
+        if self.stopped:
+            control.should_log = control.should_evaluate = control.should_save = False
+            control.should_training_stop = True
+        elif control.should_save:
+            control.should_log = True
 
 
 class EmotionTrainer(Trainer):  # type: ignore[misc]  # untyped library
@@ -83,9 +120,20 @@ class EmotionTrainer(Trainer):  # type: ignore[misc]  # untyped library
             train_dataset=samples,
             eval_dataset=self.validation or None,
             data_collator=Collator(processor),
-            callbacks=[*callbacks, *more],
+            callbacks=[*callbacks, *more, SameAfterKill()],
         )
         self.remove_callback(PrinterCallback)  # progress.py prints
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Run all steps. Raises `ModelError` saying what to lower when forward or backward runs out of memory."""
+        try:
+            return super().train(*args, **kwargs)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise _out_of_memory(error) from error
+        except RuntimeError as error:  # the CPU's allocator has no error class of its own
+            if "not enough memory" in str(error) or "can't allocate memory" in str(error):
+                raise _out_of_memory(error) from error
+            raise
 
     def _get_train_sampler(self, train_dataset: Any = None) -> TorchSampler[int]:
         """The order is the data set's own."""
@@ -115,14 +163,7 @@ class EmotionTrainer(Trainer):  # type: ignore[misc]  # untyped library
         """Give the loss, and note it by task. Raises `ModelError` naming the clips if it is no number."""
         batch = dict(inputs)
         tasks = batch.pop("tasks")
-        try:
-            loss, outputs = super().compute_loss(model, batch, True, num_items_in_batch)
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise _out_of_memory(error) from error
-        except RuntimeError as error:  # the CPU's allocator has no error class of its own
-            if "not enough memory" in str(error) or "can't allocate memory" in str(error):
-                raise _out_of_memory(error) from error
-            raise
+        loss, outputs = super().compute_loss(model, batch, True, num_items_in_batch)
         if not bool(torch.isfinite(loss)):
             raise ModelError(
                 f"step {self.state.global_step + 1}: expected a finite loss, found {float(loss.detach())}; the batch "
@@ -136,7 +177,11 @@ class EmotionTrainer(Trainer):  # type: ignore[misc]  # untyped library
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the losses by task since the last log to what trackers see."""
         if "loss" in logs:
-            logs |= {f"loss_{task}": sum(values) / len(values) for task, values in sorted(self.task_losses.items())}
+            found: dict[str, list[float]] = {}
+            for part in gather_object([self.task_losses]):  # one a process
+                for task, values in part.items():
+                    found.setdefault(task, []).extend(values)
+            logs |= {f"loss_{task}": sum(values) / len(values) for task, values in sorted(found.items())}
             self.task_losses = {}
         super().log(logs, start_time)
 
@@ -180,6 +225,21 @@ class EmotionTrainer(Trainer):  # type: ignore[misc]  # untyped library
         """Write the weights as they are now (the best, where a validation chose) into the run's folder."""
         self.save_model(str(folder), _internal_call=True)
 
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write an adapter folder; sharded weights are gathered first, and never the frozen ones."""
+        state = adapter_state(self.accelerator.unwrap_model(self.model, keep_torch_compile=False))
+        self._save(output_dir, state)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        """Write both; where weights are sharded the library would write the whole base model beside them."""
+        if not self.is_fsdp_enabled:
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        plugin = self.accelerator.state.fsdp_plugin
+        save_fsdp_optimizer(plugin, self.accelerator, self.optimizer, self.model, output_dir)
+        if self.args.should_save:
+            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / "scheduler.pt")
+
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         """Write an adapter folder."""
         if self.args.should_save:
@@ -187,18 +247,12 @@ class EmotionTrainer(Trainer):  # type: ignore[misc]  # untyped library
             save_adapter(model, output_dir or self.args.output_dir, state_dict)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        """Read an adapter folder back into the model; sharded weights are read by accelerate after wrapping."""
-        if self.is_fsdp_enabled:
-            if model is not None:
-                super()._load_from_checkpoint(resume_from_checkpoint, model)
-            return
+        """Read an adapter folder back into the model."""
         fill_adapter(self.accelerator.unwrap_model(model or self.model), resume_from_checkpoint)
 
     def _load_best_model(self) -> None:
         """Put the best checkpoint's weights back."""
-        if self.is_fsdp_enabled:
-            super()._load_best_model()
-        elif self.state.best_model_checkpoint is not None:
+        if self.state.best_model_checkpoint is not None:
             fill_adapter(self.accelerator.unwrap_model(self.model), self.state.best_model_checkpoint)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
@@ -206,9 +260,11 @@ class EmotionTrainer(Trainer):  # type: ignore[misc]  # untyped library
         folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
         try:
             super()._save_checkpoint(model, trial)
-            (folder / COMPLETE).touch()
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-            if isinstance(error, RuntimeError) and "write" not in str(error):
+            self.accelerator.wait_for_everyone()  # each process writes a part
+            if self.args.should_save:
+                (folder / COMPLETE).touch()
+        except (OSError, RuntimeError, OutputError) as error:  # torch reports a full disk as one of many RuntimeErrors
+            if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in FULL_DISK):
                 raise
             shutil.rmtree(folder, ignore_errors=True)
             last = last_checkpoint(Path(self.args.output_dir))

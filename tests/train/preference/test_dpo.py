@@ -161,6 +161,7 @@ def test_a_model_without_lora_is_refused(model, processor, ask, tmp_path):
         ({"betta": 1}, "DPOConfig of the installed TRL has no such option; did you mean 'beta'"),
         ({"max_steps": 3}, "set steps instead"),
         ({"max_length": 64}, "never cut"),
+        ({"learning_rate": "fast"}, "trl.learning_rate: expected a number, found 'fast'"),
         ({"sync_ref_model": True}, "the reference never moves"),
         ({"lr_scheduler_type": "spiral"}, "DPOConfig refuses these options: .*spiral"),
         ({"loss_type": ["sigmoid"], "loss_weights": [1, 2]}, "DPOConfig refuses these options"),
@@ -169,6 +170,22 @@ def test_a_model_without_lora_is_refused(model, processor, ask, tmp_path):
 def test_options_are_checked(tmp_path, option, message):
     with pytest.raises(UsageError, match=message):
         trl_arguments(DPOConfig, settings(trl=option), tmp_path, {})
+
+
+def test_a_number_that_yaml_takes_for_a_word_is_read_as_one(tmp_path):
+    args = trl_arguments(
+        DPOConfig, settings(trl={"learning_rate": "1e-4", "lr_scheduler_type": "cosine"}), tmp_path, {}
+    )
+    assert args.learning_rate == 1e-4
+
+
+def test_an_attempt_without_a_checkpoint_is_begun_anew(model, processor, ask, tmp_path, again):
+    with torch.no_grad():
+        next(p for n, p in model.named_parameters() if ".lora_B" in n)[0] = float("nan")
+    with pytest.raises(ModelError, match="finite"):
+        train_dpo(model, processor, pairs(ask), settings(), tmp_path)
+    record = train_dpo(again.model(), processor, pairs(ask), settings(steps=1), tmp_path)
+    assert len(record["steps"]) == 1
 
 
 @pytest.mark.parametrize("loss", ["ipo", "hinge", ["sigmoid", "sft"]])

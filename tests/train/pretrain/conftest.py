@@ -44,7 +44,7 @@ def _sample(frame: Frame) -> FaceSample:
 def write_moving(path: Path, seed: int, frames: int = 12, level: int = 128) -> Path:
     """A pattern of stripes that moves; `seed` chooses direction, colour and speed, `level` 0 is a black film."""
     rng = np.random.default_rng(seed)
-    wave, colour, speed = rng.uniform(-0.3, 0.3, 2), rng.uniform(0.5, 1, 3), rng.uniform(0.2, 0.8)
+    wave, colour, speed = rng.uniform(-0.08, 0.08, 2), rng.uniform(0.5, 1, 3), rng.uniform(0.2, 0.8)
     y, x = np.mgrid[:64, :64]
     with av.open(str(path), "w") as out:
         stream = out.add_stream("mpeg4", rate=10, options={"qscale": "2"})
@@ -57,6 +57,11 @@ def write_moving(path: Path, seed: int, frames: int = 12, level: int = 128) -> P
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     return path
+
+
+@pytest.fixture(scope="session")
+def make_reader() -> type[FakeReader]:
+    return FakeReader
 
 
 @pytest.fixture()
@@ -75,11 +80,19 @@ def moving(tmp_path: Path) -> Callable[..., Clip]:
     return make
 
 
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Clip], Path]:
+    """Four recordings of twelve faces each, and a cache folder for what is kept of them."""
+    folder = tmp_path_factory.mktemp("films")
+    paths = [write_moving(folder / f"film{seed}.mp4", seed) for seed in range(4)]
+    return [Clip(clip=path.name, path=path) for path in paths], tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture()
-def four_films(moving: Callable[..., Clip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Clip]:
-    """Four recordings of twelve faces each; what is kept of them lies in the test's own cache."""
-    monkeypatch.setenv("EMOTION_LLAMA_CACHE", str(tmp_path / "cache"))
-    return [moving(f"film{seed}.mp4", seed) for seed in range(4)]
+def four_films(films: tuple[list[Clip], Path], monkeypatch: pytest.MonkeyPatch) -> list[Clip]:
+    """The four recordings; their faces are looked for once for all tests."""
+    monkeypatch.setenv("EMOTION_LLAMA_CACHE", str(films[1]))
+    return films[0]
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ def trl_arguments(kind: type[Any], settings: PreferenceSettings, out: Path, forc
     Raises `UsageError` for an option that this version of TRL does not know (with the nearest one), that is set
     elsewhere, that does not work with features, or for values that TRL refuses.
     """
-    known = {f.name for f in fields(kind)}
+    known = {f.name: str(f.type) for f in fields(kind)}
     for name in settings.trl:
         if name in _OURS:
             raise UsageError(f"trl.{name}: set {_OURS[name]} instead")
@@ -76,7 +76,7 @@ def trl_arguments(kind: type[Any], settings: PreferenceSettings, out: Path, forc
         **_DEFAULTS,
         "save_strategy": "no",
         **saving,
-        **settings.trl,
+        **{name: _number(name, value, known[name]) for name, value in settings.trl.items()},
         "output_dir": str(out / CHECKPOINTS),
         "max_steps": settings.steps,
         "seed": settings.seed,
@@ -87,3 +87,13 @@ def trl_arguments(kind: type[Any], settings: PreferenceSettings, out: Path, forc
         return kind(**given)
     except (ValueError, TypeError) as error:
         raise UsageError(f"trl: {kind.__name__} refuses these options: {error}") from error
+
+
+def _number(name: str, value: Any, kind: str) -> Any:
+    """Read "1e-4", which YAML takes for a word, as the number that the option wants."""
+    if not isinstance(value, str) or "float" not in kind or "str" in kind:
+        return value
+    try:
+        return float(value)
+    except ValueError as error:
+        raise UsageError(f"trl.{name}: expected a number, found {value!r}") from error

@@ -27,8 +27,8 @@ from emotion_llama.train.preference.arguments import trl_arguments
 from emotion_llama.train.preference.facts import VerifiableSample
 from emotion_llama.train.preference.pairs import Pair
 from emotion_llama.train.preference.policy import require_finite
-from emotion_llama.train.preference.session import Session, sha256_of
 from emotion_llama.train.preference.settings import PreferenceSettings
+from emotion_llama.train.preference.training_run import TrainingRun, sha256_of
 
 _REFERENCE = ("ref_chosen_logps", "ref_rejected_logps")
 
@@ -54,11 +54,11 @@ def train_dpo(
     """
     if not pairs:
         raise UsageError("pairs: expected at least one to learn from, found none")
-    session = Session("dpo", model, processor, settings, out, validation)
+    whole = TrainingRun("dpo", model, processor, settings, out, validation)
     forced = {"precompute_ref_log_probs": True, "max_length": None}
     args = trl_arguments(DPOConfig, settings, out, forced)
     digests = [sha256_of((pair.sample, pair.rejected)) for pair in pairs]
-    return session.run(
+    return whole.run(
         lambda: FeatureDPOTrainer(model, processor, pairs, args, digests),
         data={"pairs": len(pairs), "sha256": sha256_of(digests)},
         resume=resume,

@@ -30,8 +30,8 @@ from emotion_llama.train.preference.arguments import trl_arguments
 from emotion_llama.train.preference.facts import VerifiableSample
 from emotion_llama.train.preference.policy import Reference, require_finite
 from emotion_llama.train.preference.rewards import REWARDS, applicable
-from emotion_llama.train.preference.session import Session, sha256_of
 from emotion_llama.train.preference.settings import PreferenceSettings, RewardName
+from emotion_llama.train.preference.training_run import TrainingRun, sha256_of
 
 
 def train_grpo(
@@ -51,10 +51,10 @@ def train_grpo(
     given. Raises `UsageError` also for samples to which no reward applies.
     """
     names = _require_rewards(samples, settings)
-    session = Session("grpo", model, processor, settings, out, validation)
+    whole = TrainingRun("grpo", model, processor, settings, out, validation)
     args = _arguments(processor, settings, out, names)
     rewards = [reward_function(name, samples, settings) for name in names]
-    return session.run(
+    return whole.run(
         lambda: FeatureGRPOTrainer(model, processor, samples, rewards, args),
         data={"samples": len(samples), "sha256": sha256_of(samples)},
         resume=resume,

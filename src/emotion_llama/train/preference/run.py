@@ -24,10 +24,11 @@ from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 from emotion_llama.model.processing import EmotionLlamaProcessor
 from emotion_llama.settings import Settings
 from emotion_llama.train.overrides import read_config
+from emotion_llama.train.preference.arguments import CHECKPOINTS
 from emotion_llama.train.preference.facts import VerifiableSample, samples_from_clips
 from emotion_llama.train.preference.pairs import FILE, Pair, pairs_from_samples, read_pairs, write_pairs
-from emotion_llama.train.preference.session import STARTED
 from emotion_llama.train.preference.settings import PreferenceSettings
+from emotion_llama.train.preference.training_run import last_checkpoint
 
 
 class PreferenceRun(Settings):
@@ -123,7 +124,7 @@ def _pairs(
     asked = [sample.sample for sample in samples]
     if config.pairs is not None:
         return read_pairs(config.pairs, asked)
-    if made.exists() and (config.out / STARTED).exists():
+    if made.exists() and last_checkpoint(config.out / CHECKPOINTS) is not None:
         return read_pairs(made, asked)
     pairs = pairs_from_samples(samples, model, processor, config.preference)
     write_pairs(pairs, made)

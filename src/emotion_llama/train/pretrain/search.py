@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import get_context
@@ -89,8 +90,14 @@ def _look_at_all(
     if settings.jobs == 1:
         yield from map(look, clips)
         return
-    with ProcessPoolExecutor(settings.jobs, get_context("spawn")) as pool:
-        yield from pool.map(look, clips)
+    try:
+        with ProcessPoolExecutor(settings.jobs, get_context("spawn")) as pool:
+            yield from pool.map(look, clips)
+    except BrokenProcessPool as error:
+        raise UsageError(
+            f"a process that looked for faces was ended from outside, most likely for lack of memory; lower faces.jobs "
+            f"(now {settings.jobs}) and start again: what was found is kept"
+        ) from error
 
 
 _reader_of_this_process = cache(lambda make_reader: make_reader())

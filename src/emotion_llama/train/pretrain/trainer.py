@@ -30,6 +30,7 @@ def arguments(settings: PretrainSettings, folder: Path, resumed: bool) -> Traini
         per_device_train_batch_size=schedule.batch_size,
         per_device_eval_batch_size=schedule.batch_size,
         gradient_accumulation_steps=schedule.accumulate,
+        ddp_find_unused_parameters=False,
         learning_rate=schedule.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=schedule.warmup_steps,

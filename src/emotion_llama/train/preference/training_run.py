@@ -48,7 +48,7 @@ class _Scalars(TensorBoardCallback):  # type: ignore[misc]  # untyped library
 
 
 @dataclass(frozen=True)
-class Session:
+class TrainingRun:
     """What every method needs: the model as given, settings, the run's folder, held-back samples."""
 
     method: str
@@ -102,21 +102,21 @@ class Session:
         """Write what this run is; give the checkpoint to go on from. Raises `UsageError` if `out` holds another run."""
         if (self.out / RECORD).exists():
             raise UsageError(f"{self.out}: holds a finished run ({RECORD}); choose another folder")
+        last = last_checkpoint(self.out / CHECKPOINTS)
+        if last is None:  # nothing of an earlier attempt is worth keeping
+            write_json(self.out / STARTED, identity)
+            return None
+        if not resume:
+            raise UsageError(f"{self.out}: holds an unfinished run; resume it or choose another folder")
         started = self.out / STARTED
-        if started.exists():
-            before = json.loads(started.read_text(encoding="utf-8"))
-            different = sorted(key for key in identity if before.get(key) != identity[key])
-            if different:
-                raise UsageError(
-                    f"{self.out}: holds an unfinished run with other {', '.join(different)} ({STARTED}); "
-                    "choose another folder, or give it the same configuration, data and starting weights"
-                )
-            if not resume:
-                raise UsageError(f"{self.out}: holds an unfinished run; resume it or choose another folder")
-            return last_checkpoint(self.out / CHECKPOINTS)
-        self.out.mkdir(parents=True, exist_ok=True)
-        write_json(started, identity)
-        return None
+        before = json.loads(started.read_text(encoding="utf-8")) if started.is_file() else {}
+        different = sorted(key for key in identity if before.get(key) != identity[key])
+        if different:
+            raise UsageError(
+                f"{self.out}: holds an unfinished run with other {', '.join(different)} ({STARTED}); "
+                "choose another folder, or give it the same configuration, data and starting weights"
+            )
+        return last
 
 
 def last_checkpoint(folder: Path) -> str | None:
