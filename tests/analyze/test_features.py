@@ -86,6 +86,7 @@ def test_a_model_gets_its_groups_in_its_order_and_its_heads_opinions(percept: Pe
         np.testing.assert_array_equal(found[name], encoded[name])
     for name, labels in (("face_emotion", 4), ("voice_emotion", 5)):
         expected = np.array([np.e] + [1] * (labels - 1)) / (np.e + labels - 1)
+        assert found[name].shape == (1, labels)  # one row, however many frames were looked at
         np.testing.assert_allclose(found[name][0], expected, rtol=1e-5)
 
 

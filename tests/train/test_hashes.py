@@ -25,7 +25,7 @@ def test_hashes_are_those_of_the_content_and_change_with_it(tmp_path: Path) -> N
     hashes.save()
     path.write_bytes(b"second")
     assert FileHashes(memory).of(path) == sha256(path)
-    path.write_bytes(b"drawn!")  # of the same length
+    path.write_bytes(b"drawn")  # as long as the one that is remembered
     os.utime(path, ns=(1, 1))
     assert FileHashes(memory).of(path) == sha256(path)
 

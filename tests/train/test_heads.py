@@ -206,8 +206,8 @@ def moving(person: int, take: int, rng: np.random.Generator) -> Example:
     return example(person, take, LABELS[label], np.concatenate([rng.standard_normal(4), face.ravel()]))
 
 
-FEW = {"members": 2, "hidden": 16, "steps": 120, "noise": 0, "mixup": 0}
-WITHIN = {"kind": "nets", "map": "within-person", "blocks": [4, 5, 5, 5], "nets": FEW, "strengths": [4], "folds": 6}
+FEW = {"members": 1, "hidden": 16, "steps": 60, "learning_rate": 0.01, "noise": 0, "mixup": 0}
+WITHIN = {"kind": "nets", "map": "within-person", "blocks": [4, 5, 5, 5], "nets": FEW, "strengths": [4], "folds": 3}
 
 
 @pytest.mark.parametrize("changes", [WITHIN, {**WITHIN, "map": "principal", "blocks": []}], ids=["within", "principal"])

@@ -34,7 +34,9 @@ def test_a_folder_with_other_settings_is_refused_naming_them(tmp_path: Path) -> 
     assert "out" in str(failure.value)
 
 
-@pytest.mark.parametrize("change", ["trackers=[tensorboard]", "keep_checkpoints=5", "data.root=/elsewhere", "out=there"])
+@pytest.mark.parametrize(
+    "change", ["trackers=[tensorboard]", "keep_checkpoints=5", "data.root=/elsewhere", "out=there"]
+)
 def test_what_does_not_decide_the_result_may_change(tmp_path: Path, change: str) -> None:
     out = tmp_path / "run"
     begin(out, configured(tmp_path), DATA)
@@ -55,8 +57,8 @@ def test_a_checkpoint_of_another_command_is_left_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / STARTED).exists()
 
 
-def _data(folder: Path, *changes: str) -> dict[str, Any]:
-    config = configured(folder, *changes)
+def _data(folder: Path, *changes: str, **features: int) -> dict[str, Any]:
+    config = configured(folder, *changes, **features)
     (found,) = data_record(read_items(config), config)
     return found
 

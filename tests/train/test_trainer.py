@@ -222,7 +222,9 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     """Too little for the adapter, or for the optimizer's state; with room again the run ends as it should."""
-    monkeypatch.setattr(console, "quiet", True)  # what is printed may go to a file, which must not be the one that fails
+    monkeypatch.setattr(
+        console, "quiet", True
+    )  # what is printed may go to a file, which must not be the one that fails
     changes = ("schedule.steps=6", "validation.every=2")
     whole = _fresh(tmp_path, *changes, "out=" + str(tmp_path / "whole"))
     whole.train()

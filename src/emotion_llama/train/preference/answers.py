@@ -27,8 +27,9 @@ def write_answers(
     settings: PreferenceSettings,
     *,
     temperature: float = 0.0,
+    seed: int = 0,
 ) -> list[str]:
-    """Write one answer to each sample: greedy, or sampled with the settings' seed at a temperature above 0.
+    """Write one answer to each sample: greedy, or sampled with `seed` at a temperature above 0.
 
     The model is put in evaluation mode; the program's own random state is left as it was.
     """
@@ -44,7 +45,7 @@ def write_answers(
     }
     texts: list[str] = []
     with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(seed)
         for start in range(0, len(samples), settings.batch_size_validation):
             batch = processor.for_generation(samples[start : start + settings.batch_size_validation])
             width = batch["input_ids"].shape[1]

@@ -22,6 +22,7 @@ _OURS = {
     "num_train_epochs": "steps",
     "seed": "seed",
     "data_seed": "seed",
+    "gradient_checkpointing": "model.gradient_checkpointing",
     "save_steps": "save_every",
     "save_strategy": "save_every",
     "reward_weights": "rewards.weights",
@@ -46,9 +47,10 @@ _REFUSED = {
 _DEFAULTS: dict[str, Any] = {
     "learning_rate": 5e-5,  # TRL's own 1e-6 is meant for all weights, here a few low-rank ones move
     "disable_dropout": True,  # with it the policy would differ from itself between sampling and scoring
-    "gradient_checkpointing": False,
-    "report_to": "none",  # TensorBoard is written below the run's folder without it
+    "report_to": "tensorboard",
     "logging_steps": 1,
+    "disable_tqdm": True,
+    "ddp_find_unused_parameters": True,  # a batch may hold no clip with a feature group
     "save_total_limit": 2,
 }
 
@@ -72,6 +74,7 @@ def trl_arguments(kind: type[Any], settings: PreferenceSettings, out: Path, forc
     saving = {"save_strategy": "steps", "save_steps": settings.save_every} if settings.save_every else {}
     given = {
         "bf16": torch.cuda.is_available(),
+        "use_cpu": not torch.cuda.is_available(),
         "dataloader_pin_memory": torch.cuda.is_available(),
         **_DEFAULTS,
         "save_strategy": "no",
@@ -79,7 +82,6 @@ def trl_arguments(kind: type[Any], settings: PreferenceSettings, out: Path, forc
         **{name: _number(name, value, known[name]) for name, value in settings.trl.items()},
         "output_dir": str(out / CHECKPOINTS),
         "max_steps": settings.steps,
-        "seed": settings.seed,
         "remove_unused_columns": False,
         **forced,
     }

@@ -53,13 +53,15 @@ class RewardSettings(Settings):
 
 
 class PairSettings(Settings):
-    """Where rejected answers come from: shares of each kind (relative to one another).
+    """Where pairs come from: the user's own `file`, or shares of each kind of rejected answer (relative to one another).
 
-    `wrong_label`: the right text with the wrong label that the model finds likeliest. `other_clip`: reasons from the
-    measurements of another clip, of which this clip's contradict at least one. `self_play`: the model's own answer,
-    sampled at `temperature`, where its rewards are at least `min_gap` below those of the chosen answer.
+    `file`: JSON lines with clip, task, chosen, rejected; relative to `data.root`. `wrong_label`: the right text with the
+    wrong label that the model finds likeliest. `other_clip`: reasons from the measurements of another clip, of which
+    this clip's contradict at least one. `self_play`: the model's own answer, sampled at `temperature`, where its
+    rewards are at least `min_gap` below those of the chosen answer.
     """
 
+    file: str | None = None
     wrong_label: float = Field(default=0.4, ge=0.0)
     other_clip: float = Field(default=0.3, ge=0.0)
     self_play: float = Field(default=0.3, ge=0.0)
@@ -79,18 +81,19 @@ class PairSettings(Settings):
 
 
 class PreferenceSettings(Settings):
-    """How one preference or reward training runs.
+    """How one preference or reward training runs, beside what every training has (seed, model, data, samples).
 
-    `steps`: optimizer steps. `train_projectors`: also move the projectors; else only LoRA moves, so that soft tokens
-    keep the meaning they were trained to have. `save_every`: steps between checkpoints a killed run goes on from (0 =
-    none). `max_new_tokens` limits answers written for validation and self-play. `trl`: options of TRL's `DPOConfig` or
+    `steps`: optimizer steps. `questions`, `questions_validation`: at most so many different questions (a clip and a
+    task) are drawn from the training side, and from the validation side to be answered before and after.
+    `save_every`: steps between checkpoints a killed run goes on from (0 = none). `max_new_tokens` limits answers
+    written for validation and self-play, in batches of `batch_size_validation`. `trl`: options of TRL's `DPOConfig` or
     `GRPOConfig` (beta, loss_type, learning_rate, per_device_train_batch_size, num_generations, epsilon, …), checked
     against the installed version.
     """
 
     steps: int = Field(default=100, ge=1)
-    seed: int = 0
-    train_projectors: bool = False
+    questions: int = Field(default=1000, ge=1)
+    questions_validation: int = Field(default=60, ge=0)
     save_every: int = Field(default=50, ge=0)
     max_new_tokens: int = Field(default=96, ge=1)
     batch_size_validation: int = Field(default=8, ge=1)
