@@ -79,8 +79,13 @@ def test_a_head_starts_as_the_words_of_its_labels(make_trainee: Callable[..., Tr
 
 
 @pytest.mark.parametrize(
-    ("train", "parts"), [("[projectors]", {"projectors"}), ("[lora]", {"lora"}), ("[lora, projectors]", {"projectors", "lora"})]
-)  # fmt: skip
+    ("train", "parts"),
+    [
+        ("[projectors]", {"projectors"}),
+        ("[lora]", {"lora"}),
+        ("[lora, projectors]", {"projectors", "lora"}),
+    ],
+)
 def test_gradients_are_left_to_the_named_parts(tmp_path: Path, train: str, parts: set[str]) -> None:
     model = _built(tmp_path, f"model.train={train}").model
     found = {n for n, p in model.named_parameters() if p.requires_grad}
@@ -144,7 +149,7 @@ def test_training_goes_on_from_a_checkpoints_weights_and_standardisation(checkpo
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("model.features=[{name: audio, modality: audio}]", "reads the feature groups video, audio, the settings name audio"),
+        ("model.features=[{name: audio, modality: audio}]", "feature groups video, audio, the settings name audio"),
         ("model.lora={rank: 16, alpha: 8}", "LoRA has rank 4, the settings say 16"),
         ("model.lora={rank: 4, alpha: 32}", "LoRA has alpha 8, the settings say 32"),
     ],

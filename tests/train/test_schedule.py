@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from pathlib import Path
@@ -76,7 +77,7 @@ def test_our_cosine_rises_over_the_warmup_and_falls_to_its_share() -> None:
     assert rates[0] == pytest.approx(0.2) and rates[9] == pytest.approx(2.0)
     assert rates[60] == pytest.approx(2.0 * (0.1 + 0.9 * 0.5), rel=1e-6)  # half way between
     assert rates[110] == pytest.approx(0.2)
-    assert all(a >= b for a, b in zip(rates[9:], rates[10:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates[9:]))
 
 
 def test_a_constant_schedule_stays() -> None:

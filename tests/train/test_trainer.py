@@ -190,7 +190,7 @@ def test_out_of_memory_says_what_to_lower(tmp_path: Path, where: str) -> None:
         trainer.model.projectors["audio"].register_forward_hook(fail)
     else:
         trainer.model.projectors["audio"].layers[0].weight.register_hook(fail)
-    with pytest.raises(ModelError, match="schedule.batch_size") as failure:
+    with pytest.raises(ModelError, match=r"schedule\.batch_size") as failure:
         trainer.train()
     for word in ("schedule.accumulate", "model.gradient_checkpointing", "2.00 GiB"):
         assert word in str(failure.value)

@@ -10,6 +10,7 @@ from emotion_llama.clip import Modality
 from emotion_llama.model.configuration import ProjectorKind
 from emotion_llama.settings import Settings
 from emotion_llama.train.augment import AugmentSettings
+from emotion_llama.train.preference.settings import PreferenceSettings
 
 Kind = Literal[
     "manifest", "ravdess", "emodb", "crema-d", "features", "fer2013", "pictures", "goemotions", "meld", "mer", "dfew",
@@ -326,7 +327,11 @@ class CalibrationSettings(Settings):
 
 
 class TrainConfig(Settings):
-    """One training run. `licence` and `about` go into the record and the model card."""
+    """One training run. `licence` and `about` go into the record and the model card.
+
+    `method`: "sft" learns the right answers; "dpo" and "grpo" go on from a checkpoint by preference or reward, as
+    `preference` says, which holds their steps and rates instead of `schedule` and `validation`.
+    """
 
     out: str
     seed: int = 0
@@ -341,3 +346,26 @@ class TrainConfig(Settings):
     score_test: bool = False
     trackers: tuple[str, ...] = ("tensorboard",)
     keep_checkpoints: int = Field(default=2, ge=1)
+    method: Literal["sft", "dpo", "grpo"] = "sft"
+    preference: PreferenceSettings | None = None
+
+    @model_validator(mode="after")
+    def _fits_method(self) -> Self:
+        if self.method == "sft":
+            if self.preference is not None:
+                raise ValueError("preference: only methods dpo and grpo read it; set method, or leave it out")
+            return self
+        if self.model.init is None:
+            raise ValueError(f"method {self.method}: expected model.init, the checkpoint to go on from, found none")
+        if self.preference is None:
+            raise ValueError(f"method {self.method}: expected preference (may be empty: {{}}), found none")
+        if self.method != "dpo" and self.preference.pairs.file is not None:
+            raise ValueError("preference.pairs.file: only method dpo reads pairs; leave it out, or choose dpo")
+        if (self.schedule, self.validation) != (ScheduleSettings(), ValidationSettings()):
+            raise ValueError(
+                f"method {self.method}: steps, batches and rates are set in preference (steps, trl), and no checkpoint "
+                "is chosen by a score; leave schedule and validation out"
+            )
+        if self.samples.mix != "clips" or self.samples.feature_noise > 0:
+            raise ValueError(f"method {self.method}: clips are asked as they are; leave mix and feature_noise out")
+        return self

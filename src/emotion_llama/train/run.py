@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from emotion_llama.errors import ManifestError
 from emotion_llama.model.checkpoint import read_config
 from emotion_llama.model.configuration import FeatureGroup
 from emotion_llama.model.processing import TrainSample
+from emotion_llama.model.score import ClipReader
 from emotion_llama.train.asking import Opinions
 from emotion_llama.train.build import Trainee, build, checkpoint_folder
 from emotion_llama.train.calibrate import calibrate
@@ -41,7 +43,7 @@ from emotion_llama.train.scoring import score_test
 from emotion_llama.train.sides import assign_sides, check_people, shuffled_truth
 from emotion_llama.train.sources import Item, read_source
 from emotion_llama.train.trainer import EmotionTrainer, last_checkpoint
-from emotion_llama.train.validate import by_source
+from emotion_llama.train.validate import Ask, answer_together, by_source
 
 CHECKPOINTS = "checkpoints"
 POPULATION = "population.safetensors"
@@ -81,9 +83,8 @@ def run(config: TrainConfig, *, jobs: int = 1) -> Path:
     material = prepare(config, extracted.examples)
     sampler = sampler_for(config, material, "train")
     trainee = build(config.model, material.heads, sampler, seed=config.seed, device=_device(state))
-    trainer = make_trainer(config, trainee, material, out)
-    train_steps(trainer, out)
-    facts = _finish(config, trainee, trainer, material, out)
+    ask, facts = (_learn if config.method == "sft" else _prefer)(config, trainee, material, out)
+    facts |= _finish(config, ask, material, out)
     facts["left_out"] = [f"{one.clip}: {one.reason}" for one in extracted.left_out]
     facts["seconds"] = round(time.perf_counter() - start)
     if state.is_main_process:
@@ -287,32 +288,41 @@ def train_steps(trainer: EmotionTrainer, out: Path) -> None:
     trainer.train(resume_from_checkpoint=str(last) if last is not None else None)
 
 
-def _finish(
-    config: TrainConfig, trainee: Trainee, trainer: EmotionTrainer, material: Material, out: Path
-) -> dict[str, Any]:
-    """Save the best weights, calibrate, score the test sides; gives the facts for the record."""
-    main = trainer.is_world_process_zero()
+def _learn(config: TrainConfig, trainee: Trainee, material: Material, out: Path) -> tuple[Ask, dict[str, Any]]:
+    """Learn the right answers and save the best weights; gives how to ask the model, and facts for the record."""
+    trainer = make_trainer(config, trainee, material, out)
+    train_steps(trainer, out)
     trainer.save_final(out)
+    return trainer.answers, {"scores": step_scores(trainer), "best": best_step(trainer, config.validation.metric)}
+
+
+def _prefer(config: TrainConfig, trainee: Trainee, material: Material, out: Path) -> tuple[Ask, dict[str, Any]]:
+    """Go on by preference or reward and save the weights; gives what `_learn` gives."""
+    from emotion_llama.train.preference.run import run_preference  # loads TRL
+
+    facts = run_preference(config, trainee, material, out)
+    return partial(answer_together, ClipReader(trainee.model, trainee.processor), seed=config.seed), facts
+
+
+def _finish(config: TrainConfig, ask: Ask, material: Material, out: Path) -> dict[str, Any]:
+    """Save the heads, calibrate, score the test sides; gives the facts for the record."""
+    main = PartialState().is_main_process
     if main and material.heads:
         save_heads(material.heads, out / "heads.safetensors")
     if main and material.population:
         save_population(material.population, out / POPULATION)
-    facts: dict[str, Any] = {
-        "scores": step_scores(trainer),
-        "best": best_step(trainer, config.validation.metric),
-        "heads": material.recall,
-    }
+    facts: dict[str, Any] = {"heads": material.recall}
     calibration = Calibration()
     if config.calibration is not None:
         samples = questions(config, material, "calibration", config.calibration.clips, config.calibration.combinations)
         if samples:
-            answers = trainer.answers(samples, orders=config.calibration.orders)
+            answers = ask(samples, config.calibration.orders)
             calibration = calibrate(answers, "validation people: " + ", ".join(sorted({a.source for a in answers})))
             facts["validation"] = by_source(answers, calibration)
     if main:  # one that was not fitted says so
         write_json(out / "calibration.json", calibration.model_dump(mode="json"))
     if config.score_test:
-        facts["test"] = score_test(trainer, material, calibration, out, config)
+        facts["test"] = score_test(ask, material, calibration, out, config)
     return facts
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from accelerate import PartialState
+
 from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.clip import Clip
 from emotion_llama.errors import OutputError
@@ -14,17 +16,16 @@ from emotion_llama.manifest import write_manifest
 from emotion_llama.train.clip_samples import closed_samples
 from emotion_llama.train.config import TrainConfig
 from emotion_llama.train.examples import Example
-from emotion_llama.train.validate import Answered, by_source
+from emotion_llama.train.validate import Answered, Ask, by_source
 
 if TYPE_CHECKING:
     from emotion_llama.train.run import Material
-    from emotion_llama.train.trainer import EmotionTrainer
 
 FOLDER = "test"
 
 
 def score_test(
-    trainer: EmotionTrainer,
+    ask: Ask,
     material: Material,
     calibration: Calibration | None,
     out: Path,
@@ -36,8 +37,8 @@ def score_test(
     if not samples:
         return {}
     orders = config.calibration.orders if config.calibration is not None else 4
-    answers = trainer.answers(samples, orders=orders)
-    if trainer.is_world_process_zero():
+    answers = ask(samples, orders)
+    if PartialState().is_main_process:
         write_answers(answers, {e.id: e for e in examples}, calibration, out / FOLDER)
     return {
         source: {**scores, "labels": list(next(a.labels for a in answers if a.source == source))}

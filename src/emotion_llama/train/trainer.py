@@ -38,8 +38,7 @@ from emotion_llama.model.score import ClipReader
 from emotion_llama.train import schedule
 from emotion_llama.train.config import ScheduleSettings, TrainConfig
 from emotion_llama.train.dataset import Samples
-from emotion_llama.train.progress import working
-from emotion_llama.train.validate import Answered, Scores, answer_all, averaged, by_source
+from emotion_llama.train.validate import Answered, Scores, answer_together, averaged, by_source
 
 COMPLETE = "complete"
 """A checkpoint folder without this file was not written to its end."""
@@ -207,19 +206,7 @@ class EmotionTrainer(Trainer):  # type: ignore[misc]  # untyped library
         """Ask label questions under several label orders; every process gives all answers."""
         model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         reader = ClipReader(model, self.reader_processor)
-        world, rank = self.args.world_size, self.args.process_index
-        alone = world == 1 or self.is_fsdp_enabled  # where weights are sharded all ask everything: all must take part
-        mine = list(samples) if alone else list(samples)[rank::world]
-        bar = working(mine, total=len(mine), about="asking") if orders > 1 and rank == 0 else mine
-        found = answer_all(reader, bar, orders=orders, seed=self.seed)
-        if alone:
-            return found
-        parts: list[Any] = [None] * world
-        torch.distributed.all_gather_object(parts, found)
-        whole: list[Any] = [None] * len(samples)
-        for number, part in enumerate(parts):
-            whole[number::world] = part
-        return whole
+        return answer_together(reader, samples, orders, seed=self.seed, sharded=self.is_fsdp_enabled)
 
     def save_final(self, folder: Path) -> None:
         """Write the weights as they are now (the best, where a validation chose) into the run's folder."""

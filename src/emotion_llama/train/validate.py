@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
+from accelerate import PartialState
 from numpy.typing import NDArray
 
 from emotion_llama.analyze.calibration import Calibration
@@ -17,6 +20,7 @@ from emotion_llama.metrics.resample import point_scores
 from emotion_llama.model.configuration import FeatureGroup
 from emotion_llama.model.processing import TrainSample
 from emotion_llama.model.score import ClipReader
+from emotion_llama.train.progress import working
 
 Scores = dict[str, float]
 
@@ -75,6 +79,33 @@ def answer_all(
             )
         )
     return found
+
+
+Ask = Callable[[Sequence[TrainSample], int], list[Answered]]
+"""Asks label questions under so many label orders; where there are several processes each gets all answers."""
+
+
+def answer_together(
+    reader: ClipReader, samples: Sequence[TrainSample], orders: int, *, seed: int, sharded: bool = False
+) -> list[Answered]:
+    """Ask label questions, each on one of the processes; every process gives all answers.
+
+    `sharded`: the weights lie in parts on all processes, which then must all take part in every question.
+    """
+    state = PartialState()
+    world, rank = state.num_processes, state.process_index
+    alone = world == 1 or sharded
+    mine = list(samples) if alone else list(samples)[rank::world]
+    bar = working(mine, total=len(mine), about="asking") if orders > 1 and rank == 0 else mine
+    found = answer_all(reader, bar, orders=orders, seed=seed)
+    if alone:
+        return found
+    parts: list[Any] = [None] * world
+    torch.distributed.all_gather_object(parts, found)
+    whole: list[Any] = [None] * len(samples)
+    for number, part in enumerate(parts):
+        whole[number::world] = part
+    return whole
 
 
 def inputs_of_sample(sample: TrainSample, groups: Sequence[FeatureGroup]) -> tuple[Modality, ...]:

@@ -40,28 +40,28 @@ def train_dpo(
     settings: PreferenceSettings,
     out: Path,
     *,
+    seed: int = 0,
     validation: Sequence[VerifiableSample] = (),
-    resume: bool = False,
 ) -> dict[str, Any]:
-    """Train the model's LoRA (and projectors, if set) to prefer the chosen answers; gives the record it wrote.
+    """Train what requires a gradient (LoRA, projectors or both) to prefer the chosen answers; gives the record.
 
     The reference is the model as it is given, whatever was trained before: its log-probabilities are computed first.
     `out` gets the adapter folder, `tensorboard/`, `checkpoints/` and last `preference.json`. `validation` samples are
-    answered before and after, and their mean rewards recorded. With `resume` a killed run goes on from its last whole
-    checkpoint; `model` must again be the starting one. The model is left trained, in evaluation mode.
+    answered before and after, and their mean rewards recorded. A run that was killed goes on from its last whole
+    checkpoint, and a finished one is read back; `model` must again be the starting one. It is left trained, in
+    evaluation mode.
     Raises `UsageError` for options that do not fit or a folder that holds another run, `ModelError` without LoRA and
     for a loss that is not finite.
     """
     if not pairs:
         raise UsageError("pairs: expected at least one to learn from, found none")
-    whole = TrainingRun("dpo", model, processor, settings, out, validation)
-    forced = {"precompute_ref_log_probs": True, "max_length": None}
+    whole = TrainingRun("dpo", model, processor, settings, out, seed, validation)
+    forced = {"precompute_ref_log_probs": True, "max_length": None, "seed": seed}
     args = trl_arguments(DPOConfig, settings, out, forced)
     digests = [sha256_of((pair.sample, pair.rejected)) for pair in pairs]
     return whole.run(
         lambda: FeatureDPOTrainer(model, processor, pairs, args, digests),
         data={"pairs": len(pairs), "sha256": sha256_of(digests)},
-        resume=resume,
     )
 
 

@@ -41,23 +41,22 @@ def train_grpo(
     settings: PreferenceSettings,
     out: Path,
     *,
+    seed: int = 0,
     validation: Sequence[VerifiableSample] = (),
-    resume: bool = False,
 ) -> dict[str, Any]:
-    """Train the model's LoRA (and projectors, if set) towards answers with high rewards; gives the record it wrote.
+    """Train what requires a gradient (LoRA, projectors or both) towards answers with high rewards; gives the record.
 
-    Output, `validation`, `resume` and errors as in `dpo.train_dpo`. Each step samples `num_generations` answers to each
+    Output, `validation`, going on and errors as in `dpo.train_dpo`. Each step samples `num_generations` answers to each
     of `generation_batch_size / num_generations` questions. With `trl.beta` above 0 the reference is the model as it is
     given. Raises `UsageError` also for samples to which no reward applies.
     """
     names = _require_rewards(samples, settings)
-    whole = TrainingRun("grpo", model, processor, settings, out, validation)
-    args = _arguments(processor, settings, out, names)
+    whole = TrainingRun("grpo", model, processor, settings, out, seed, validation)
+    args = _arguments(processor, settings, out, names, seed)
     rewards = [reward_function(name, samples, settings) for name in names]
     return whole.run(
         lambda: FeatureGRPOTrainer(model, processor, samples, rewards, args),
         data={"samples": len(samples), "sha256": sha256_of(samples)},
-        resume=resume,
     )
 
 
@@ -185,7 +184,7 @@ def rows_in_order(rows: int, wanted: int, seed: int) -> list[int]:
 
 
 def _arguments(
-    processor: EmotionLlamaProcessor, settings: PreferenceSettings, out: Path, names: Sequence[RewardName]
+    processor: EmotionLlamaProcessor, settings: PreferenceSettings, out: Path, names: Sequence[RewardName], seed: int
 ) -> GRPOConfig:
     own = settings.trl.get("generation_kwargs") or {}
     generation = {
@@ -200,6 +199,7 @@ def _arguments(
         "reward_weights": [weights[name] for name in names],
         "shuffle_dataset": False,
         "generation_kwargs": generation,
+        "seed": seed,
     }
     args = trl_arguments(GRPOConfig, settings, out, forced)
     served = args.steps_per_generation * args.num_iterations

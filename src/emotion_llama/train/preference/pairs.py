@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,6 +47,7 @@ def pairs_from_samples(
     model: EmotionLlamaForConditionalGeneration,
     processor: EmotionLlamaProcessor,
     settings: PreferenceSettings,
+    seed: int = 0,
 ) -> list[Pair]:
     """Make at most one pair a sample; the same seed and model give the same pairs.
 
@@ -54,16 +55,21 @@ def pairs_from_samples(
     was measured). A sample for which the drawn kind of rejected answer is not to be had gets another kind; one without
     any is left out. Raises `UsageError` if no pair can be made.
     """
-    rng = random.Random(settings.seed)
+    rng = random.Random(seed)
     chosen = [_with_chosen(sample, rng) for sample in samples]
     turns = [_kinds_in_turn(settings, rng) for _ in chosen]
     reader = ClipReader(model, processor)
     made: dict[int, Pair] = {}
 
     def play(numbers: Sequence[int]) -> None:
-        texts = _played([chosen[n] for n in numbers], model, processor, settings)
+        asked = [chosen[n].sample for n in numbers]
+        texts = write_answers(model, processor, asked, settings, temperature=settings.pairs.temperature, seed=seed)
         made.update(
-            {n: Pair(chosen[n].sample, t, "self_play") for n, t in zip(numbers, texts, strict=True) if t is not None}
+            {
+                number: Pair(chosen[number].sample, text, "self_play")
+                for number, text in zip(numbers, texts, strict=True)
+                if _clearly_worse(text, chosen[number], settings)
+            }
         )
 
     # answers cost most: written first for those that drew them, last for those that nothing else was found for
@@ -96,22 +102,31 @@ def write_pairs(pairs: Sequence[Pair], path: Path) -> None:
     part.replace(path)
 
 
-def read_pairs(path: Path, samples: Sequence[TrainSample]) -> list[Pair]:
+Find = Callable[[str, Task], list[TrainSample]]
+"""Clip and task → the samples that ask so."""
+
+
+def among(samples: Sequence[TrainSample]) -> Find:
+    """Find samples by clip and task."""
+    by_question: dict[tuple[str, Task], list[TrainSample]] = {}
+    for sample in samples:
+        by_question.setdefault((sample.clip, sample.task), []).append(sample)
+    return lambda clip, task: by_question.get((clip, task), [])
+
+
+def read_pairs(path: Path, find: Find) -> list[Pair]:
     """Read pairs and put them on the samples of the same clip and task (their features, words and labels).
 
     Raises `ManifestError` naming file and line for a bad line, equal answers, or a clip and task that no sample, or
     more than one, has.
     """
-    by_question: dict[tuple[str, str], list[TrainSample]] = {}
-    for sample in samples:
-        by_question.setdefault((sample.clip, sample.task), []).append(sample)
     pairs = []
     for line, row in _read_rows(path):
-        found = by_question.get((row.clip, row.task), [])
+        found = find(row.clip, row.task)
         if len(found) != 1:
             raise ManifestError(
                 f"{path}:{line}: expected one sample of clip {row.clip!r} with task {row.task!r}, found {len(found)}; "
-                "a pair belongs to one question"
+                "a pair belongs to one question about one training clip"
             )
         if row.chosen.strip() == row.rejected.strip() or not row.chosen.strip():
             raise ManifestError(f"{path}:{line}: expected two different answers, the chosen one not empty")
@@ -189,19 +204,8 @@ def _other_clip(samples: Sequence[VerifiableSample], index: int, rng: random.Ran
     return None
 
 
-def _played(
-    samples: Sequence[VerifiableSample],
-    model: EmotionLlamaForConditionalGeneration,
-    processor: EmotionLlamaProcessor,
-    settings: PreferenceSettings,
-) -> list[str | None]:
-    """The model's own sampled answers where they are clearly worse than the chosen ones."""
-    asked = [sample.sample for sample in samples]
-    texts = write_answers(model, processor, asked, settings, temperature=settings.pairs.temperature)
-    kept: list[str | None] = []
-    for text, sample in zip(texts, samples, strict=True):
-        own = total(score(text, sample.facts, settings.rewards), settings.rewards)
-        best = total(score(sample.sample.answer, sample.facts, settings.rewards), settings.rewards)
-        worse = own is not None and best is not None and best - own >= settings.pairs.min_gap
-        kept.append(text if worse else None)
-    return kept
+def _clearly_worse(text: str, sample: VerifiableSample, settings: PreferenceSettings) -> bool:
+    """Whether the model's own answer earns clearly less than the chosen one."""
+    own = total(score(text, sample.facts, settings.rewards), settings.rewards)
+    best = total(score(sample.sample.answer, sample.facts, settings.rewards), settings.rewards)
+    return own is not None and best is not None and best - own >= settings.pairs.min_gap

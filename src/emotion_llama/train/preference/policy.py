@@ -22,18 +22,18 @@ _BACKBONE = "spliced_decoder"
 
 
 @contextmanager
-def as_policy(model: EmotionLlamaForConditionalGeneration, *, train_projectors: bool) -> Iterator[None]:
+def as_policy(model: EmotionLlamaForConditionalGeneration) -> Iterator[None]:
     """Within it TRL can train the model; afterwards everything but the trained weights is as it was.
 
     Undone are TRL's replaced `forward`, the dropout it switches off and the pad token it writes into the
-    configuration. LoRA is trained, with `train_projectors` the projectors too. Raises `ModelError` without LoRA.
+    configuration. Trained is what requires a gradient: LoRA, projectors or both. Raises `ModelError` without LoRA.
     """
     if model.config.lora is None:
         raise ModelError("model: expected LoRA layers to train, found none; load the checkpoint with merge=False")
     dropouts = [(module, module.p) for module in model.modules() if isinstance(module, nn.Dropout)]
     configs = (model.config.get_text_config(), model.generation_config)
     pads = [config.pad_token_id for config in configs]
-    model.projectors.requires_grad_(train_projectors)
+    trained = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     setattr(model, _BACKBONE, MethodType(_spliced_decoder, model))
     model.base_model_prefix = _BACKBONE  # where TRL's patch looks the backbone up
     try:
@@ -46,7 +46,8 @@ def as_policy(model: EmotionLlamaForConditionalGeneration, *, train_projectors: 
             module.p = share
         for config, pad in zip(configs, pads, strict=True):
             config.pad_token_id = pad
-        model.freeze_base()
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(trained[name])
         model.eval()
 
 

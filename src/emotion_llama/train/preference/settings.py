@@ -53,11 +53,11 @@ class RewardSettings(Settings):
 
 
 class PairSettings(Settings):
-    """Where pairs come from: the user's own `file`, or shares of each kind of rejected answer (relative to one another).
+    """Where pairs come from: the user's own `file`, or relative shares of each kind of rejected answer.
 
-    `file`: JSON lines with clip, task, chosen, rejected; relative to `data.root`. `wrong_label`: the right text with the
-    wrong label that the model finds likeliest. `other_clip`: reasons from the measurements of another clip, of which
-    this clip's contradict at least one. `self_play`: the model's own answer, sampled at `temperature`, where its
+    `file`: JSON lines with clip, task, chosen, rejected; relative to `data.root`. `wrong_label`: the right text with
+    the wrong label that the model finds likeliest. `other_clip`: reasons from the measurements of another clip, of
+    which this clip's contradict at least one. `self_play`: the model's own answer, sampled at `temperature`, where its
     rewards are at least `min_gap` below those of the chosen answer.
     """
 

@@ -1,4 +1,4 @@
-"""One training run around a TRL trainer: identity, resume, held-back rewards, adapter folder, record."""
+"""One training around a TRL trainer: identity, going on after a kill, held-back rewards, adapter folder, record."""
 
 from __future__ import annotations
 
@@ -14,29 +14,35 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from pydantic import BaseModel
 from torch.utils.tensorboard import SummaryWriter
-from transformers import Trainer
+from transformers import PrinterCallback, Trainer
 from transformers.integrations import TensorBoardCallback
 
 from emotion_llama.environment import git_commit, versions
 from emotion_llama.errors import UsageError
-from emotion_llama.model.checkpoint import adapter_sha256, save_adapter
+from emotion_llama.model.checkpoint import adapter_sha256, fill_adapter, save_adapter
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 from emotion_llama.model.processing import EmotionLlamaProcessor
 from emotion_llama.train.preference.answers import mean_rewards
 from emotion_llama.train.preference.arguments import CHECKPOINTS
 from emotion_llama.train.preference.facts import VerifiableSample
 from emotion_llama.train.preference.policy import as_policy, require_finite_weights
+from emotion_llama.train.preference.report import StepReport
 from emotion_llama.train.preference.settings import PreferenceSettings
 from emotion_llama.train.record import write_json
 
 RECORD = "preference.json"
-"""Written last: its presence means that the run is done."""
+"""Written last: its presence means that the steps are done."""
 STARTED = "preference.started.json"
 """Written first: what the run is, so that only the same one goes on from its checkpoints."""
 SCHEMA = "1"
 PACKAGES = ("emotion-llama", "torch", "transformers", "trl", "peft", "accelerate", "numpy")
+
+
+LOGGING = {"report_to", "save_total_limit", "disable_tqdm"}
+"""Options of TRL that decide nothing but what is seen and kept."""
 
 
 class _Scalars(TensorBoardCallback):  # type: ignore[misc]  # untyped library
@@ -56,30 +62,34 @@ class TrainingRun:
     processor: EmotionLlamaProcessor
     settings: PreferenceSettings
     out: Path
+    seed: int
     validation: Sequence[VerifiableSample]
 
-    def run(self, make_trainer: Callable[[], Trainer], *, data: dict[str, Any], resume: bool) -> dict[str, Any]:
+    def run(self, make_trainer: Callable[[], Trainer], *, data: dict[str, Any]) -> dict[str, Any]:
         """Train with the trainer that `make_trainer` gives and write everything into `out`; gives the record."""
         start = time.perf_counter()
         identity = {
             "schema": SCHEMA,
             "method": self.method,
-            "settings": self.settings.model_dump(mode="json"),
+            "seed": self.seed,
+            "settings": self.settings.model_dump(mode="json", exclude={"trl": LOGGING}),
             "data": {**data, "validation": len(self.validation), "validation_sha256": sha256_of(self.validation)},
             "start_sha256": weights_sha256(self.model),
         }
-        last = self._begin(identity, resume)
+        state = PartialState()
+        finished = self._begin(identity, state)
+        if finished is not None:
+            fill_adapter(self.model, self.out)
+            return finished
+        last = last_checkpoint(self.out / CHECKPOINTS)
         before = self._held_back()
-        with as_policy(self.model, train_projectors=self.settings.train_projectors):
-            trainer = make_trainer()
-            trainer.add_callback(_Scalars(SummaryWriter(str(self.out / "tensorboard"))))
-            trainer.train(resume_from_checkpoint=last)
-            steps = [_plain(row) for row in trainer.state.log_history if "loss" in row]
+        steps = self._train(make_trainer, last)
         require_finite_weights(self.model)
-        save_adapter(self.model, self.out)
+        if state.is_main_process:
+            save_adapter(self.model, self.out)
+        state.wait_for_everyone()
         record = {
             **identity,
-            "seed": self.settings.seed,
             "versions": versions(PACKAGES),
             "git_commit": git_commit(),
             "steps": steps,
@@ -89,8 +99,20 @@ class TrainingRun:
             "peak_memory_mb": peak_memory_mb(),
             "adapter_sha256": adapter_sha256(self.out),
         }
-        write_json(self.out / RECORD, record)
+        if state.is_main_process:
+            write_json(self.out / RECORD, record)
         return record
+
+    def _train(self, make_trainer: Callable[[], Trainer], last: str | None) -> list[dict[str, Any]]:
+        """Run the steps, from checkpoint `last` where there is one; gives what each logged."""
+        with as_policy(self.model):
+            trainer = make_trainer()
+            if trainer.pop_callback(TensorBoardCallback) is not None:
+                trainer.add_callback(_Scalars(SummaryWriter(str(self.out / "tensorboard"))))
+            trainer.remove_callback(PrinterCallback)
+            trainer.add_callback(StepReport())
+            trainer.train(resume_from_checkpoint=last)
+            return [_plain(row) for row in trainer.state.log_history if "loss" in row]
 
     def _held_back(self) -> dict[str, float | int] | None:
         """Mean rewards on the held-back samples, `None` if there are none."""
@@ -98,25 +120,23 @@ class TrainingRun:
             return None
         return mean_rewards(self.model, self.processor, self.validation, self.settings)
 
-    def _begin(self, identity: dict[str, Any], resume: bool) -> str | None:
-        """Write what this run is; give the checkpoint to go on from. Raises `UsageError` if `out` holds another run."""
-        if (self.out / RECORD).exists():
-            raise UsageError(f"{self.out}: holds a finished run ({RECORD}); choose another folder")
-        last = last_checkpoint(self.out / CHECKPOINTS)
-        if last is None:  # nothing of an earlier attempt is worth keeping
+    def _begin(self, identity: dict[str, Any], state: PartialState) -> dict[str, Any] | None:
+        """Write what this run is; gives the record if it is done. Raises `UsageError` if `out` holds another run."""
+        for name, about in ((RECORD, "a finished"), (STARTED, "an unfinished")):
+            going_on = name == RECORD or last_checkpoint(self.out / CHECKPOINTS) is not None
+            if not (self.out / name).is_file() or not going_on:
+                continue
+            before: dict[str, Any] = json.loads((self.out / name).read_text(encoding="utf-8"))
+            different = sorted(key for key in identity if before.get(key) != identity[key])
+            if different:
+                raise UsageError(
+                    f"{self.out}: holds {about} run with other {', '.join(different)} ({name}); "
+                    "choose another folder, or give it the same configuration, data and starting weights"
+                )
+            return before if name == RECORD else None
+        if state.is_main_process:  # nothing of an earlier attempt is worth keeping
             write_json(self.out / STARTED, identity)
-            return None
-        if not resume:
-            raise UsageError(f"{self.out}: holds an unfinished run; resume it or choose another folder")
-        started = self.out / STARTED
-        before = json.loads(started.read_text(encoding="utf-8")) if started.is_file() else {}
-        different = sorted(key for key in identity if before.get(key) != identity[key])
-        if different:
-            raise UsageError(
-                f"{self.out}: holds an unfinished run with other {', '.join(different)} ({STARTED}); "
-                "choose another folder, or give it the same configuration, data and starting weights"
-            )
-        return last
+        return None
 
 
 def last_checkpoint(folder: Path) -> str | None:
