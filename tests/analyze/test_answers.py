@@ -56,7 +56,7 @@ class FakeReader:
 
 def answers(reader: FakeReader, percept: Percept, calibration: Calibration | None = None, **settings: Any) -> Answers:
     chosen = AnalyzeSettings.model_validate(settings)
-    return ask(reader, calibration or Calibration(), percept, {}, chosen, Stopwatch())  # type: ignore[arg-type]
+    return ask(reader, calibration or Calibration(), percept, {}, {}, chosen, Stopwatch())  # type: ignore[arg-type]
 
 
 def test_the_likeliest_label_wins_after_the_prior_is_taken_off(percept: Percept) -> None:

@@ -6,12 +6,14 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotion_llama.analyze.calibration import Calibration, inputs_key
+from emotion_llama.analyze.calibration import Calibration, inputs_key, opinions_of
 from emotion_llama.errors import ModelError
+from emotion_llama.model.configuration import FeatureGroup
 
 
 def test_combinations_have_one_name_each() -> None:
@@ -26,6 +28,34 @@ def test_prior_and_temperature_do_what_they_say() -> None:
     calibration_of = {"a": 0.0, "b": math.log(9)}
     assert calibration.probabilities(calibration_of, ["audio"]) == pytest.approx({"a": 0.1, "b": 0.9})
     assert calibration.probabilities(calibration_of, ["video"]) == pytest.approx({"a": 0.25, "b": 0.75})
+
+
+def test_a_head_moves_scores_between_the_labels_it_knows() -> None:
+    calibration = Calibration(opinion_weight={"voice": 1.0, "face": 0.0})
+    scores = {"happy": math.log(0.2), "joyful": math.log(0.2), "sad": math.log(0.2), "jealous": math.log(0.4)}
+    voice = {"happy": 0.8, "sad": 0.2}
+    found = {k: math.exp(v) for k, v in calibration.weighed(scores, {"voice": voice, "face": {"sad": 1.0}}).items()}
+    # happy and joyful are one emotion: its .8 is shared; what the head does not know keeps its .4
+    assert found == pytest.approx({"happy": 0.24, "joyful": 0.24, "sad": 0.12, "jealous": 0.4})
+    assert calibration.weighed(scores, {"unknown": voice}) == scores
+    assert calibration.weighed({"sad": -1.0, "jealous": -2.0}, {"voice": voice}) == {"sad": -1.0, "jealous": -2.0}
+
+
+def test_a_head_cannot_rule_an_emotion_out() -> None:
+    found = Calibration(opinion_weight={"voice": 1.0}).weighed(
+        {"happy": 0.0, "sad": -12.0}, {"voice": {"happy": 1.0, "sad": 0.0}}
+    )
+    assert math.isfinite(found["sad"])
+
+
+def test_opinions_are_the_groups_that_say_what_their_numbers_are() -> None:
+    groups = (
+        FeatureGroup("audio", 2, 1, "audio"),
+        FeatureGroup("voice_emotion", 2, 1, "audio", labels=("happy", "sad")),
+        FeatureGroup("face_emotion", 2, 1, "video", labels=("happy", "sad")),
+    )
+    row = np.array([[0.25, 0.75]], np.float32)
+    assert opinions_of({"audio": row, "voice_emotion": row}, groups) == {"voice_emotion": {"happy": 0.25, "sad": 0.75}}
 
 
 @given(st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=12), st.floats(0.05, 20))

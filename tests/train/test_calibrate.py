@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -66,6 +68,23 @@ def test_calibrated_answers_are_calibrated() -> None:
     assert before["ece"] > 0.1 and after["ece"] < 0.04
     assert after["nll"] < before["nll"]
     assert after["war"] == before["war"]  # the whole prior is taken off by default, too
+
+
+def test_heads_count_as_much_as_they_are_worth() -> None:
+    """One head knows what the model does not, another guesses: the first is listened to, the second is not."""
+    rng = np.random.default_rng(8)
+    answers = []
+    for one in _simulated(600, 1.0, seed=7):
+        hints = rng.standard_normal(len(LABELS)) + 2.0 * (np.arange(len(LABELS)) == one.right)
+        told = np.exp(2.0 * hints) / np.exp(2.0 * hints).sum()  # the exact posterior of the hint
+        guess = rng.dirichlet(np.ones(len(LABELS)))
+        names = ("happy", "sad", "angry", "fear", "neutral")
+        opinions = {"good": dict(zip(names, told, strict=True)), "bad": dict(zip(names, guess, strict=True))}
+        answers.append(replace(one, labels=names, opinions=opinions))
+    alone = calibrate([replace(one, opinions={}) for one in answers], "people")
+    found = calibrate(answers, "people")
+    assert found.opinion_weight["good"] == 1.0 and found.opinion_weight["bad"] == 0.0
+    assert scores_of(answers, found)["war"] > scores_of(answers, alone)["war"] + 0.05
 
 
 def test_a_small_source_counts_as_much_as_a_large_one_for_the_prior() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from emotion_llama.analyze.answers import Answers, ask
-from emotion_llama.analyze.calibration import Calibration
+from emotion_llama.analyze.calibration import Calibration, opinions_of
 from emotion_llama.analyze.features import encode, for_model
 from emotion_llama.analyze.inputs import find_clips
 from emotion_llama.analyze.parts import Parts
@@ -117,8 +117,10 @@ class EmotionLlama:
             encoded = baseline.recentred(encoded, self.parts.population)
         with watch.time("load model"):
             reader = self.reader
-        features = for_model(encoded, self.parts.heads, reader.model.config.groups)
-        answers = ask(reader, self.calibration, percept, features, settings, watch)
+        groups = reader.model.config.groups
+        features = for_model(encoded, self.parts.heads, groups)
+        opinions = opinions_of(features, groups)
+        answers = ask(reader, self.calibration, percept, features, opinions, settings, watch)
         return replace(answers, present=present, trained=self.trained)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from emotion_llama.analyze.calibration import Calibration
+from emotion_llama.analyze.calibration import Calibration, Opinions
 from emotion_llama.analyze.perceive import Percept, Stopwatch, present_inputs
 from emotion_llama.analyze.preset import TRAINED_LABELS
 from emotion_llama.answer import parse_emotion, parse_open
@@ -49,10 +49,14 @@ def ask(
     calibration: Calibration,
     percept: Percept,
     features: Features,
+    opinions: Opinions,
     settings: AnalyzeSettings,
     watch: Stopwatch,
 ) -> Answers:
-    """Score the asked labels and generate the asked texts, all from one reading of the clip."""
+    """Score the asked labels and generate the asked texts, all from one reading of the clip.
+
+    `opinions` of the heads count beside the language model's scores as much as the calibration says.
+    """
     asked = settings.labels or OPEN_VOCABULARY
     with watch.time("read clip"):
         prefix = reader.read(features, shortened(percept.transcript.text))
@@ -63,18 +67,20 @@ def ask(
     raw = dict(zip(asked, (float(x) for x in likelihoods.mean), strict=True))
     corrected = calibration.correct(raw, dict(zip(asked, (float(x) for x in prior.mean), strict=True)))
     present = [name for name, there in present_inputs(percept, settings).items() if there]
-    probabilities = calibration.probabilities(corrected, present)
+    weighed = calibration.weighed(corrected, opinions)
+    probabilities = calibration.probabilities(weighed, present)
+    best = max(probabilities, key=lambda label: probabilities[label])
     with watch.time("generate"):
-        texts = _texts(reader, prefix, percept, settings)
+        texts = _texts(reader, prefix, percept, settings, best)
     return Answers(
-        emotion=max(probabilities, key=lambda label: probabilities[label]),
+        emotion=best,
         probabilities=probabilities,
         scores=LabelScores(raw=raw, prior_corrected=corrected),
         order_sensitivity=float(likelihoods.order_sensitivity),
         label_mass=float(likelihoods.label_mass),
         labels=parse_open(texts["emotion"]) if not settings.labels and "emotion" in texts else (),
         texts=texts,
-        prompts=_prompts(reader, prefix, percept, settings),
+        prompts=_prompts(reader, prefix, percept, settings, best),
         stated=parse_emotion(texts["reason"], asked) if "reason" in texts else None,
     )
 
@@ -86,8 +92,13 @@ def shortened(text: str | None) -> str | None:
     return " ".join(text.split()[:PROMPT_WORDS])
 
 
-def _texts(reader: ClipReader, prefix: ClipPrefix, percept: Percept, settings: AnalyzeSettings) -> dict[Task, str]:
-    """Generate the text tasks; `emotion` is generated only for the open set, where the words are the answer."""
+def _texts(
+    reader: ClipReader, prefix: ClipPrefix, percept: Percept, settings: AnalyzeSettings, best: str
+) -> dict[Task, str]:
+    """Generate the text tasks; `emotion` is generated only for the open set, where the words are the answer.
+
+    The reason is asked for the label that was scored best, so that it explains the answer that is given.
+    """
     texts: dict[Task, str] = {}
     for task in settings.tasks:
         if task == "emotion" and settings.labels:
@@ -96,7 +107,7 @@ def _texts(reader: ClipReader, prefix: ClipPrefix, percept: Percept, settings: A
         texts[task] = reader.answer(
             prefix,
             task,
-            labels=settings.labels,
+            labels=(best,) if task == "reason" else settings.labels,
             clues=clues,
             max_new_tokens=settings.max_new_tokens,
             seed=settings.seed,
@@ -104,12 +115,16 @@ def _texts(reader: ClipReader, prefix: ClipPrefix, percept: Percept, settings: A
     return texts
 
 
-def _prompts(reader: ClipReader, prefix: ClipPrefix, percept: Percept, settings: AnalyzeSettings) -> dict[Task, str]:
+def _prompts(
+    reader: ClipReader, prefix: ClipPrefix, percept: Percept, settings: AnalyzeSettings, best: str
+) -> dict[Task, str]:
     """Give what the model was asked; a label is always scored, so `emotion` is always there."""
     found: dict[Task, str] = {}
     for task in dict.fromkeys(("emotion", *settings.tasks)):
         scored_only = task == "emotion" and "emotion" not in settings.tasks
         labels = (settings.labels or OPEN_VOCABULARY) if scored_only else settings.labels
+        if task == "reason":
+            labels = (best,)
         found[task] = reader.prompt(prefix, task, labels, clues_for(percept, task), settings.phrasing)
     return found
 

@@ -1,15 +1,25 @@
-"""From label log-likelihoods to calibrated probabilities."""
+"""From label log-likelihoods and the heads' opinions to calibrated probabilities."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emotion_llama.clip import MODALITIES, Modality
 from emotion_llama.errors import ModelError
+from emotion_llama.labels import canonical, is_known
+from emotion_llama.model.configuration import FeatureGroup
+
+Opinions = Mapping[str, Mapping[str, float]]
+"""Head → emotion (canonical name) → its chance."""
+
+LEAST_CHANCE = 1e-4
+"""A head that was wrong once must not rule an emotion out."""
 
 
 def inputs_key(present: Iterable[Modality]) -> str:
@@ -18,9 +28,21 @@ def inputs_key(present: Iterable[Modality]) -> str:
     return "+".join(name for name in MODALITIES if name in kept) or "none"
 
 
-class Calibration(BaseModel):
-    """Fitted on validation people only: how much blank-clip prior is taken off, and temperatures.
+def opinions_of(
+    features: Mapping[str, NDArray[np.float32]], groups: Iterable[FeatureGroup]
+) -> dict[str, dict[str, float]]:
+    """Give the heads' opinions that are among a clip's features."""
+    return {
+        group.name: dict(zip(group.labels, map(float, features[group.name][0]), strict=True))
+        for group in groups
+        if group.labels and group.name in features
+    }
 
+
+class Calibration(BaseModel):
+    """Fitted on validation people only: how much blank-clip prior is taken off, what heads count, and temperatures.
+
+    `opinion_weight`: by head, how much its log-chances count beside the language model's log-likelihoods.
     `temperature` is by combination of present inputs (`inputs_key`), because a model that hears and sees is sure in
     another way than one that only reads; `default_temperature` serves combinations that were not fitted.
     `fitted_on` says with what (data, n, date), for the report.
@@ -29,6 +51,7 @@ class Calibration(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     prior_weight: float = 1.0
+    opinion_weight: dict[str, float] = {}
     default_temperature: float = Field(default=1.0, gt=0.0)
     temperature: dict[str, float] = {}
     fitted_on: str = "not fitted"
@@ -45,8 +68,29 @@ class Calibration(BaseModel):
         """Take the blank-clip prior off the log-likelihoods."""
         return {label: score - self.prior_weight * prior[label] for label, score in raw.items()}
 
+    def weighed(self, scores: Mapping[str, float], opinions: Opinions) -> dict[str, float]:
+        """Add the heads' opinions to the scores of the labels (logarithmic opinion pool, Genest & Zidek 1986).
+
+        A head moves scores only between the labels it knows: their sum, beside the labels it does not know, stays.
+        Where several asked labels are words of one emotion, they share its chance.
+        """
+        found = dict(scores)
+        for head, chances in opinions.items():
+            weight = self.opinion_weight.get(head, 0.0)
+            names = {label: canonical(label) for label in found if is_known(label)}
+            known = [label for label, name in names.items() if name in chances]
+            if not weight or len(known) < 2:
+                continue
+            sharing = Counter(names[label] for label in known)
+            before = np.array([found[label] for label in known])
+            chance = np.array([max(chances[names[label]], LEAST_CHANCE) / sharing[names[label]] for label in known])
+            after = before + weight * np.log(chance)
+            after += np.logaddexp.reduce(before) - np.logaddexp.reduce(after)
+            found |= dict(zip(known, map(float, after), strict=True))
+        return found
+
     def probabilities(self, corrected: Mapping[str, float], present: Iterable[Modality]) -> dict[str, float]:
-        """Softmax of the corrected scores at the fitted temperature; sums to 1 over the asked labels."""
+        """Softmax of the scores at the fitted temperature; sums to 1 over the asked labels."""
         temperature = self.temperature.get(inputs_key(present), self.default_temperature)
         scores = np.array(list(corrected.values()), dtype=np.float64) / temperature
         weights = np.exp(scores - scores.max())

@@ -23,7 +23,8 @@ ProjectorKind = Literal["linear", "mlp", "gated", "attention", "conv-attention"]
 class FeatureGroup:
     """One encoder's output as the model reads it: at most `tokens` rows of `width` numbers, then a projector.
 
-    `projector`: "linear" is the paper's; the others are described at `model.projector.Projector`.
+    `projector`: "linear" is the paper's; the others are described at `model.projector.Projector`. `labels`: where the
+    row is a head's opinion, the emotions whose chances the numbers are.
     """
 
     name: str
@@ -31,6 +32,11 @@ class FeatureGroup:
     tokens: int
     modality: Literal["video", "audio"]
     projector: ProjectorKind = "linear"
+    labels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """A configuration read from JSON holds lists."""
+        object.__setattr__(self, "labels", tuple(self.labels))
 
 
 @dataclass(frozen=True)

@@ -38,12 +38,22 @@ _WORDS = tuple(
 
 
 def asked_labels(
-    rng: random.Random, label: str, own: tuple[str, ...], settings: SampleSettings
+    rng: random.Random, task: Task, label: str, own: tuple[str, ...], settings: SampleSettings
 ) -> tuple[tuple[str, ...], str]:
     """Choose the label set to ask with, and its word for the label.
 
-    Its own set, another known set that holds the emotion, or a made-up one; in random order where settings say so.
+    Its own set, another known set that holds the emotion, or a made-up one; in random order where settings say so. A
+    reason is often asked with the right label alone.
     """
+    labels, word = _label_set(rng, label, own, settings)
+    if task == "reason" and word and rng.random() < settings.told:
+        return (word,), word
+    return labels, word
+
+
+def _label_set(
+    rng: random.Random, label: str, own: tuple[str, ...], settings: SampleSettings
+) -> tuple[tuple[str, ...], str]:
     name = canonical(label) if is_known(label) else None
     chance = rng.random()
     if name is not None and chance < settings.named_sets:
@@ -116,6 +126,23 @@ def features_of(
             rows = example.arrays[group.name]
             found[group.name] = rows if group.tokens is None else pool_rows(rows, group.tokens)
     return found
+
+
+def hide_some(
+    rng: random.Random,
+    features: Mapping[str, NDArray[np.float32]],
+    groups: Sequence[FeatureSettings],
+    settings: SampleSettings,
+) -> dict[str, NDArray[np.float32]]:
+    """Leave feature groups out at random, so that no input is read by one of its groups alone; one of each stays."""
+    found: dict[str, NDArray[np.float32]] = {}
+    for modality in MODALITIES:
+        names = [group.name for group in groups if group.modality == modality and group.name in features]
+        kept = [name for name in names if rng.random() >= settings.feature_drop.get(name, 0.0)]
+        if names and not kept:
+            kept = [rng.choice(names)]
+        found |= {name: features[name] for name in kept}
+    return {group.name: found[group.name] for group in groups if group.name in found}
 
 
 def inputs_of(example: Example, groups: Sequence[FeatureSettings], opinions: Opinions) -> tuple[Modality, ...]:

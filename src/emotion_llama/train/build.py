@@ -135,7 +135,8 @@ def _trainee(
 
 def _group(group: FeatureSettings, heads: Mapping[str, EmotionHead], seen: Mapping[str, _Columns]) -> FeatureGroup:
     if group.head is not None:
-        return FeatureGroup(group.name, len(heads[group.head].labels), 1, group.modality, group.projector)
+        labels = heads[group.head].labels
+        return FeatureGroup(group.name, len(labels), 1, group.modality, group.projector, labels)
     found = seen[group.name]
     return FeatureGroup(group.name, len(found.total), group.tokens or found.tokens, group.modality, group.projector)
 

@@ -10,7 +10,7 @@ from emotion_llama.clip import Modality, Task
 from emotion_llama.errors import ManifestError
 from emotion_llama.model.processing import TrainSample
 from emotion_llama.perception.compose import clue_phrases
-from emotion_llama.train.asking import Opinions, asked_labels, clues_for, composed, features_of, inputs_of
+from emotion_llama.train.asking import Opinions, asked_labels, clues_for, composed, features_of, hide_some, inputs_of
 from emotion_llama.train.config import FeatureSettings, SampleSettings, Source
 from emotion_llama.train.examples import Example
 
@@ -103,7 +103,7 @@ def sample_of(
     settings: SampleSettings,
 ) -> TrainSample:
     """Ask one question about one example with the inputs named. A written reasoning is kept as the answer."""
-    labels, label = asked_labels(rng, example.label or "", example.labels, settings)
+    labels, label = asked_labels(rng, task, example.label or "", example.labels, settings)
     words = example.transcript if "text" in inputs else None
     sensed = {"video": ("face", "scene"), "audio": ("voice",), "text": ("words",)}
     channels = {channel for name in inputs for channel in sensed[name]}
@@ -111,10 +111,7 @@ def sample_of(
     answer = composed(task, clues, label, rng, words)
     if task == "reason" and example.reasoning is not None:
         answer = example.reasoning
-    features = features_of(example, groups, opinions, inputs)
-    for group in groups:
-        if group.head is not None and rng.random() < settings.head_drop:
-            features.pop(group.name, None)
+    features = hide_some(rng, features_of(example, groups, opinions, inputs), groups, settings)
     return TrainSample(
         clip=example.id,
         task=task,

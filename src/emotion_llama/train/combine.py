@@ -21,7 +21,7 @@ from emotion_llama.labels import LABEL_SETS, VALENCE, canonical
 from emotion_llama.model.processing import TrainSample
 from emotion_llama.perception.compose import clue_phrases
 from emotion_llama.perception.describe import describe_words
-from emotion_llama.train.asking import Opinions, asked_labels, clues_for, composed, features_of, inputs_of
+from emotion_llama.train.asking import Opinions, asked_labels, clues_for, composed, features_of, hide_some, inputs_of
 from emotion_llama.train.config import FeatureSettings, SampleSettings, Source
 from emotion_llama.train.dynamics import still_dynamics
 from emotion_llama.train.examples import Example
@@ -121,7 +121,7 @@ class Combiner:
         face = self._face(rng, emotion) if "video" in inputs else None
         words = self._words(rng, emotion, voice, alone=inputs == ("text",)) if "text" in inputs else None
         task = self._task(rng, face, voice)
-        labels, label = asked_labels(rng, emotion, (), self.settings)
+        labels, label = asked_labels(rng, task, emotion, (), self.settings)
         observations = _observations(voice, face, words)
         clues = clues_for(task, observations, self.settings.clues)
         return TrainSample(
@@ -130,7 +130,7 @@ class Combiner:
             labels=labels,
             transcript=words,
             clues=clue_phrases(clues) if task != "emotion" else (),
-            features=self._features(rng, voice, face),
+            features=hide_some(rng, self._features(rng, voice, face), self.groups, self.settings),
             answer=composed(task, clues, label, rng, words),
             source="combinations",
         )
@@ -218,9 +218,7 @@ class Combiner:
                 features.pop("global", None)
         if voice is not None:
             features |= features_of(voice, self.groups, self.opinions, ("audio",))
-        heads = [group.name for group in self.groups if group.head is not None]
-        kept = {n: rows for n, rows in features.items() if n not in heads or rng.random() >= self.settings.head_drop}
-        return {group.name: kept[group.name] for group in self.groups if group.name in kept}
+        return features
 
     def _enliven(
         self, rng: random.Random, features: dict[str, NDArray[np.float32]], intensity: NDArray[np.float32]

@@ -247,7 +247,8 @@ class SampleSettings(Settings):
     `tasks`: task mix. `drop`: chance that an input is left out of a sample, never all. `text_only`: share of samples
     with the words alone. `named_sets`: share asked with another label set that holds the emotion, or made-up sets.
     `balance`: natural, balanced over labels, or tempered (frequency to the power `temper`). `feature_noise` in units of
-    each column's spread; `head_drop`: chance to hide a head's opinion.
+    each column's spread; `feature_drop`: chance to hide a feature group, by its name; never all groups of an input.
+    `told`: share of the reasons that are asked with the right label alone, as `analyze` asks why the label it scored.
     """
 
     mix: Literal["clips", "combine"] = "clips"
@@ -262,7 +263,8 @@ class SampleSettings(Settings):
     balance: Literal["natural", "balanced", "tempered"] = "balanced"
     temper: float = Field(default=0.5, ge=0.0, le=1.0)
     feature_noise: float = Field(default=0.0, ge=0.0)
-    head_drop: float = Field(default=0.0, ge=0.0, le=1.0)
+    feature_drop: dict[str, Chance] = {}
+    told: float = Field(default=0.75, ge=0.0, le=1.0)
     clues: int = Field(default=4, ge=1)
 
 

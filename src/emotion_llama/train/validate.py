@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from accelerate import PartialState
 from numpy.typing import NDArray
 
-from emotion_llama.analyze.calibration import Calibration
+from emotion_llama.analyze.calibration import Calibration, Opinions, opinions_of
 from emotion_llama.clip import MODALITIES, Modality
 from emotion_llama.metrics.classes import class_statistic
 from emotion_llama.metrics.confidence import confidence_statistic
@@ -27,9 +27,10 @@ Scores = dict[str, float]
 
 @dataclass(frozen=True)
 class Answered:
-    """One question and what the model says: prior-corrected scores (L,) in the order of `labels`, the right column.
+    """One question and what the model says: scores and prior (L,) in the order of `labels`, the right column.
 
-    `inputs` really reached the model. `order_sensitivity`: how much the order of the labels matters.
+    `inputs` really reached the model, `opinions` are those of its heads. `order_sensitivity`: how much the order of the
+    labels matters.
     """
 
     clip: str
@@ -40,18 +41,18 @@ class Answered:
     right: int
     inputs: tuple[Modality, ...]
     order_sensitivity: float
+    opinions: Opinions = field(default_factory=dict)
 
-    @property
-    def corrected(self) -> NDArray[np.float64]:
-        """Scores with the whole prior taken off."""
-        return self.raw - self.prior
+    def scores(self, calibration: Calibration) -> dict[str, float]:
+        """Scores of the labels with the prior taken off and the heads' opinions added."""
+        raw = dict(zip(self.labels, self.raw.tolist(), strict=True))
+        prior = dict(zip(self.labels, self.prior.tolist(), strict=True))
+        return calibration.weighed(calibration.correct(raw, prior), self.opinions)
 
     def probabilities(self, calibration: Calibration | None = None) -> dict[str, float]:
         """Chances of the labels, as `analyze` would give them with this calibration."""
         chosen = calibration or Calibration()
-        raw = dict(zip(self.labels, self.raw.tolist(), strict=True))
-        prior = dict(zip(self.labels, self.prior.tolist(), strict=True))
-        return chosen.probabilities(chosen.correct(raw, prior), self.inputs)
+        return chosen.probabilities(self.scores(chosen), self.inputs)
 
 
 def answer_all(
@@ -76,6 +77,7 @@ def answer_all(
                 right=sample.labels.index(sample.answer),
                 inputs=inputs_of_sample(sample, reader.model.config.groups),
                 order_sensitivity=scored.order_sensitivity,
+                opinions=opinions_of(sample.features, reader.model.config.groups),
             )
         )
     return found

@@ -90,7 +90,9 @@ def finder(config: TrainConfig, material: Material) -> Find:
         if example.side == "train" and example.copy == 0 and example.question is None:
             for name in (example.id, example.id.removeprefix(f"{example.source}/")):
                 named[name][example.id] = example
-    settings = config.samples.model_copy(update={"named_sets": 0.0, "made_up_sets": 0.0, "head_drop": 0.0})
+    settings = config.samples.model_copy(
+        update={"named_sets": 0.0, "made_up_sets": 0.0, "feature_drop": {}, "told": 0.0}
+    )
 
     def find(clip: str, task: Task) -> list[TrainSample]:
         return [
