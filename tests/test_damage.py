@@ -144,6 +144,7 @@ def command(model: str, folder: Path, *words: str, **environment: str) -> subpro
     return done
 
 
+@pytest.mark.slow  # two runs of the command line
 def test_no_network_and_an_empty_cache(model_name: str, make_clip: MakeClip, tmp_path: Path) -> None:
     make_clip("a.mp4")
     offline = {"EMOTION_LLAMA_CACHE": str(tmp_path / "cache"), "EMOTION_LLAMA_OFFLINE": "1"}
@@ -154,6 +155,7 @@ def test_no_network_and_an_empty_cache(model_name: str, make_clip: MakeClip, tmp
     assert many.returncode == 1 and many.stderr.count("Run: emotion-llama fetch nano") == 1
 
 
+@pytest.mark.slow  # a run of the command line
 def test_an_output_folder_that_cannot_be_made(model_name: str, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     done = command(model_name, tmp_path, "--transcript", "hello", "--out", "taken/out")

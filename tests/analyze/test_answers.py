@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from emotion_llama.analyze.answers import OPEN_VOCABULARY, PROMPT_WORDS, Answers, ask, clues_for, shortened
-from emotion_llama.analyze.calibration import Calibration
+from emotion_llama.analyze.calibration import Calibration, Opinions
 from emotion_llama.analyze.perceive import Percept, Stopwatch
 from emotion_llama.labels import SYNONYMS
 from emotion_llama.model.score import ClipPrefix, LabelLikelihoods
@@ -54,9 +54,17 @@ class FakeReader:
         return self.text
 
 
-def answers(reader: FakeReader, percept: Percept, calibration: Calibration | None = None, **settings: Any) -> Answers:
+def answers(
+    reader: FakeReader,
+    percept: Percept,
+    calibration: Calibration | None = None,
+    opinions: Opinions | None = None,
+    **settings: Any,
+) -> Answers:
     chosen = AnalyzeSettings.model_validate(settings)
-    return ask(reader, calibration or Calibration(), percept, {}, {}, chosen, Stopwatch())  # type: ignore[arg-type]
+    return ask(
+        reader, calibration or Calibration(), percept, {}, opinions or {}, chosen, Stopwatch()  # type: ignore[arg-type]
+    )  # fmt: skip
 
 
 def test_the_likeliest_label_wins_after_the_prior_is_taken_off(percept: Percept) -> None:
@@ -85,7 +93,38 @@ def test_score_and_prior_are_asked_in_the_same_words(percept: Percept) -> None:
     reader = FakeReader({"happy": 0.0})
     found = answers(reader, percept, labels=("happy", "sad"), tasks=("reason",), phrasing=2)
     assert reader.phrasings == [2, 2]
-    assert found.prompts == {"emotion": "[emotion] happy,sad (2)", "reason": "[reason] happy,sad (2)"}
+    assert found.prompts == {"emotion": "[emotion] happy,sad (2)", "reason": "[reason] happy (2)"}
+
+
+def test_the_reason_is_asked_for_the_label_that_was_scored_alone(percept: Percept) -> None:
+    """Not for the likeliest before the prior is off; descriptions keep the whole set."""
+    reader = FakeReader({"happy": -1.0, "sad": -2.0}, prior={"happy": -0.5, "sad": -3.5}, text="So: sad.")
+    found = answers(reader, percept, labels=("happy", "sad"), tasks=("emotion", "reason", "audio"))
+    asked = {call[1]: call[2] for call in reader.calls if call[0] == "answer"}
+    assert asked == {"reason": ("sad",), "audio": ("happy", "sad")}
+    assert found.emotion == "sad" == found.stated
+    assert found.prompts["reason"] == "[reason] sad (0)" and found.prompts["emotion"] == "[emotion] happy,sad (0)"
+    free = FakeReader({"proud": 0.0}, text="proud")
+    answers(free, percept, labels=(), tasks=("emotion", "reason"))
+    assert {call[1]: call[2] for call in free.calls if call[0] == "answer"} == {"emotion": (), "reason": ("proud",)}
+
+
+def test_heads_change_the_answer_as_much_as_they_weigh(percept: Percept) -> None:
+    voice = {"voice_emotion": {"happy": 0.2, "sad": 0.8}}
+    scores = {"happy": math.log(0.6), "sad": math.log(0.4)}
+
+    def told(weight: float, opinions: Opinions) -> tuple[FakeReader, Answers]:
+        reader = FakeReader(scores)
+        calibration = Calibration(opinion_weight={"voice_emotion": weight})
+        return reader, answers(reader, percept, calibration, opinions, labels=("happy", "sad"), tasks=("reason",))
+
+    reader, found = told(1.0, voice)
+    assert found.emotion == "sad" and found.probabilities["sad"] == pytest.approx(0.32 / (0.32 + 0.12))
+    assert ("sad",) in [call[2] for call in reader.calls if call[0] == "answer"]  # the reason is that of the answer
+    assert found.scores.prior_corrected == pytest.approx(scores)  # what the language model said stays visible
+    for weight, opinions in ((0.0, voice), (1.0, {})):
+        _, alone = told(weight, opinions)
+        assert alone.emotion == "happy" and alone.probabilities["sad"] == pytest.approx(0.4)
 
 
 def test_only_the_asked_texts_are_written(percept: Percept) -> None:

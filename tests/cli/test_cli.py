@@ -81,6 +81,7 @@ def test_an_unknown_model_is_exit_code_2(tmp_path: Path) -> None:
     assert result["code"] == 2 and "unknown model 'huge'" in complaint and "Traceback" not in complaint
 
 
+@pytest.mark.slow  # two runs of the command line with the whole model
 @pytest.mark.weights
 def test_a_clip_is_shown_without_noise_and_files_are_written_when_asked(model_name: str, tmp_path: Path) -> None:
     words = ("analyze", "--transcript", "I am so happy", "--task", "emotion", "--model", model_name)

@@ -46,6 +46,7 @@ def test_a_missing_or_damaged_model_is_named(tmp_path: Path) -> None:
         Transcriber(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 def test_the_sample_clip_is_transcribed_in_recording_time() -> None:
     try:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from emotion_llama.clip import Task
 from emotion_llama.labels import LABEL_SETS, canonical
-from emotion_llama.train.asking import asked_labels, clues_for, composed, features_of, inputs_of
+from emotion_llama.train.asking import asked_labels, clues_for, composed, features_of, hide_some, inputs_of
 from emotion_llama.train.config import FeatureSettings, SampleSettings
 from emotion_llama.train.examples import Example
 
@@ -21,10 +22,10 @@ DRAWS = 2000
 
 
 def asked(
-    label: str = "fearful", own: tuple[str, ...] = RAVDESS8, **settings: Any
+    label: str = "fearful", own: tuple[str, ...] = RAVDESS8, task: Task = "emotion", **settings: Any
 ) -> list[tuple[tuple[str, ...], str]]:
     chosen = SampleSettings.model_validate(settings)
-    return [asked_labels(random.Random(n), label, own, chosen) for n in range(DRAWS)]
+    return [asked_labels(random.Random(n), task, label, own, chosen) for n in range(DRAWS)]
 
 
 def bound(share: float) -> float:
@@ -82,6 +83,24 @@ def test_words_outside_the_table_are_asked_as_they_are() -> None:
     for labels, label in asked("homesick", ("homesick", "sad"), named_sets=0.5, made_up_sets=0.5):
         assert label == "homesick" and set(labels) == {"homesick", "sad"}
     assert set(asked("homesick", ())) == {((), "homesick")}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_reasons_are_told_the_right_label_as_often_as_asked(share: float) -> None:
+    draws = asked(task="reason", told=share, named_sets=0.3, made_up_sets=0.3)
+    for labels, label in draws:
+        assert canonical(label) == "fear" and (not labels or label in labels)
+    told = [labels for labels, _ in draws if len(labels) == 1]  # no set that is asked has a single label
+    assert len(told) / DRAWS == pytest.approx(share, abs=bound(share) + 1e-9)
+    assert share < 1 or {label for _, label in draws} > {"fearful", "fear"}  # in the words of the set it was drawn from
+
+
+def test_only_reasons_are_told_and_only_what_is_known() -> None:
+    for task in ("emotion", "visual", "audio"):
+        assert asked(task=task, told=1.0) == asked(told=0.0)  # type: ignore[arg-type]  # literals
+        assert all(len(labels) == 8 for labels, _ in asked(task=task, told=1.0))  # type: ignore[arg-type]
+    assert set(asked("", (), task="reason", told=1.0)) == {((), "")}  # a reasoning without a label gives none away
+    assert SampleSettings().told == 0.75
 
 
 def test_clues_are_of_the_senses_a_task_asks_about(make: Make) -> None:
@@ -150,3 +169,42 @@ def test_an_example_has_the_inputs_of_which_a_group_is_there(make: Make) -> None
     heard = groups(voice_emotion="h")  # a model that hears through a head alone
     assert inputs_of(voice, heard, {"h": {voice.id: np.ones((1, 8), np.float32)}}) == ("audio", "text")
     assert inputs_of(voice, heard, {}) == ("text",)
+
+
+HIDDEN = ("global", "local", "temporal", "audio_mix", "voice")
+
+
+def hidden(there: tuple[str, ...] = HIDDEN, **shares: float) -> list[list[str]]:
+    """Which groups stay, in their order, draw by draw."""
+    wanted = groups("global", "local", "temporal", "audio_mix", voice="h")
+    features = {name: np.full((1, 2), number, np.float32) for number, name in enumerate(HIDDEN) if name in there}
+    chosen = SampleSettings(feature_drop=shares)
+    found = [hide_some(random.Random(n), features, wanted, chosen) for n in range(DRAWS)]
+    assert all(rows is features[name] for one in found for name, rows in one.items())
+    return [list(one) for one in found]
+
+
+def test_groups_are_hidden_one_by_one_as_often_as_asked() -> None:
+    shares = {"local": 0.3, "temporal": 0.6, "voice": 0.5}  # global and audio_mix always stay
+    found = hidden(**shares)
+    for name in HIDDEN:
+        share = shares.get(name, 0.0)
+        assert np.mean([name not in kept for kept in found]) == pytest.approx(share, abs=bound(share) + 1e-9), name
+    together = np.mean([not {"local", "temporal"} & set(kept) for kept in found])
+    assert together == pytest.approx(0.18, abs=bound(0.18))  # each by a chance of its own
+    assert all(kept == [name for name in HIDDEN if name in kept] for kept in found)  # the order of the prompt
+    assert {tuple(kept) for kept in hidden()} == {HIDDEN}
+
+
+def test_one_group_of_each_input_always_stays() -> None:
+    found = hidden(**dict.fromkeys(HIDDEN, 1.0))
+    assert {len(kept) for kept in found} == {2}
+    pairs = Counter(tuple(kept) for kept in found)
+    assert set(pairs) == {(seen, heard) for seen in HIDDEN[:3] for heard in HIDDEN[3:]}  # whichever: none is leaned on
+    assert all(count / DRAWS == pytest.approx(1 / 6, abs=bound(1 / 6)) for count in pairs.values())
+    assert {tuple(kept) for kept in hidden(("voice",), voice=1.0)} == {("voice",)}
+    assert {tuple(kept) for kept in hidden((), voice=1.0)} == {()}
+    share = 0.5**2 * (2 / 3)  # two of three hidden, or all and one of the others came back
+    found = hidden(("global", "local", "temporal"), **{"global": 0.5, "local": 0.5, "temporal": 0.5})
+    alone = np.mean([kept == ["global"] for kept in found])
+    assert alone == pytest.approx(share, abs=bound(share))

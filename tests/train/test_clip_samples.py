@@ -58,7 +58,8 @@ def sampler_of(make_config: MakeConfig) -> Callable[..., ClipSampler]:
 
 EVERYTHING = (
     "samples.tasks={emotion: 4, reason: 3, visual: 2, audio: 1}", "samples.drop={video: 0.3, audio: 0.3, text: 0.3}",
-    "samples.text_only=0.1", "samples.named_sets=0.3", "samples.made_up_sets=0.3", "samples.head_drop=0.3",
+    "samples.text_only=0.1", "samples.named_sets=0.3", "samples.made_up_sets=0.3",
+    "samples.feature_drop={local: 0.3, face_emotion: 0.3, voice_emotion: 0.3}",
 )  # fmt: skip
 
 
@@ -160,14 +161,43 @@ def test_words_alone_and_nothing_at_all_come_as_often_as_asked(make_sampler: Mak
     assert len({s.answer for s in blank}) > 5  # the prior is learned over many labels
 
 
-def test_heads_opinions_are_hidden_as_often_as_asked(make_sampler: MakeSampler) -> None:
+def test_feature_groups_are_hidden_as_often_as_asked(make_sampler: MakeSampler) -> None:
     only = tuple(f"data.sources.{name}.weight=0" for name in ("voices", "faces", "texts"))
     for share in (0.0, 0.4, 1.0):
-        samples = drawn(make_sampler(ClipSampler, "samples.blank=0", f"samples.head_drop={share}", *only), 1000)
+        drop = "{" + ", ".join(f"{name}: {share}" for name in HEADS) + "}"
+        samples = drawn(make_sampler(ClipSampler, "samples.blank=0", f"samples.feature_drop={drop}", *only), 1000)
         for name in HEADS:
             hidden = sum(name not in s.features for s in samples) / 1000
             assert hidden == pytest.approx(share, abs=bound(share, 1000)), name
         assert all({"global", "audio_mix"} <= set(s.features) for s in samples)
+
+
+def test_hiding_groups_never_takes_an_input_away(make_sampler: MakeSampler) -> None:
+    drop = "{" + ", ".join(f"{name}: 1" for name in (*VIDEO, *AUDIO)) + "}"
+    sampler = make_sampler(ClipSampler, "samples.blank=0", "samples.text_only=0", f"samples.feature_drop={drop}")
+    expected = {
+        "voices": {"audio", "text"}, "faces": {"video"}, "texts": {"text"}, "films": {"video", "audio", "text"},
+    }  # fmt: skip
+    for sample in drawn(sampler, 500):
+        assert inputs(sample) == expected[sample.source]
+        assert len(VIDEO & set(sample.features)) <= 1 and len(AUDIO & set(sample.features)) <= 1
+
+
+@pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
+def test_reasons_are_asked_for_the_right_label_as_often_as_told(
+    make_sampler: MakeSampler, examples: list[Example], share: float
+) -> None:
+    truth = {e.id: e for e in examples}
+    words = ("samples.tasks={emotion: 1, reason: 1}", f"samples.told={share}")
+    kinds = {task: [s for s in drawn(make_sampler(ClipSampler, *words)) if s.task == task] for task in
+             ("emotion", "reason")}  # fmt: skip
+    assert all(len(samples) > 500 for samples in kinds.values())
+    told = [s for s in kinds["reason"] if len(s.labels) == 1]
+    count = len(kinds["reason"])
+    assert len(told) / count == pytest.approx(share, abs=bound(share, count))
+    assert all(s.labels == (truth[s.clip].label,) for s in told)
+    assert all(sorted(s.labels) == sorted(truth[s.clip].labels) for s in kinds["emotion"])  # the set they always have
+    assert not any(len(s.labels) == 1 for s in kinds["emotion"])
 
 
 def test_sources_are_drawn_by_weight(make_sampler: MakeSampler) -> None:

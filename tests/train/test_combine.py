@@ -26,7 +26,7 @@ MakeSampler = Callable[..., Combiner]
 DRAWS = 2000
 USUAL = (
     "samples.mix=combine", "samples.tasks={emotion: 6, reason: 2, visual: 1, audio: 1}", "samples.named_sets=0.5",
-    "samples.made_up_sets=0.4", "samples.head_drop=0.1",
+    "samples.made_up_sets=0.4", "samples.feature_drop={face_emotion: 0.1, voice_emotion: 0.1}",
 )  # fmt: skip
 
 
@@ -210,11 +210,37 @@ def test_still_faces_get_a_course_of_movement_half_the_time_films_keep_their_own
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_heads_opinions_are_hidden_as_often_as_asked(make_sampler: MakeSampler, share: float) -> None:
-    combiner = make_sampler(Combiner, "samples.mix=combine", f"samples.head_drop={share}")
+def test_feature_groups_are_hidden_as_often_as_asked(make_sampler: MakeSampler, share: float) -> None:
+    combiner = make_sampler(Combiner, "samples.mix=combine", f"samples.feature_drop={{voice_emotion: {share}}}")
     samples = [combiner.draw(n) for n in range(600)]
     heard = ["voice_emotion" in s.features for s in samples if "audio_mix" in s.features]
     assert 1 - np.mean(heard) == pytest.approx(share, abs=5 * np.sqrt(share * (1 - share) / len(heard)) + 1e-9)
+
+
+def test_a_shown_face_or_voice_keeps_a_feature_group(make_sampler: MakeSampler, make_config: MakeConfig) -> None:
+    drop = ", ".join(f"{group.name}: 1" for group in make_config().model.features)
+    combiner = make_sampler(Combiner, "samples.mix=combine", f"samples.feature_drop={{{drop}}}")
+    whole = make_sampler(Combiner, "samples.mix=combine")
+    for number in range(300):
+        kept, every = combiner.draw(number).features, whole.draw(number).features
+        for heard in (True, False):
+            of_input = [[n for n in f if (n in ("audio_mix", "voice_emotion")) == heard] for f in (kept, every)]
+            assert len(of_input[0]) == min(1, len(of_input[1]))
+
+
+def test_a_face_of_which_only_the_whole_picture_is_read_is_shown(make_sampler: MakeSampler) -> None:
+    """The whole picture is left out half the time, but not where nothing else of the face is there."""
+    few = "model.features=[{name: global, modality: video}, {name: audio_mix, modality: audio}]"
+    combiner = make_sampler(Combiner, "samples.mix=combine", few)
+    for sample in (combiner.draw(n) for n in range(300)):
+        faces = parts(sample)[:-1] if "audio_mix" in sample.features else parts(sample)
+        assert ("global" in sample.features) == bool(faces), sample.clip
+
+
+def test_reasons_are_told_their_label_as_often_as_asked(draws: list[TrainSample]) -> None:
+    reasons = [len(s.labels) == 1 for s in draws if s.task == "reason"]
+    assert np.mean(reasons) == pytest.approx(0.75, abs=5 * np.sqrt(0.75 * 0.25 / len(reasons)))
+    assert not any(len(s.labels) == 1 for s in draws if s.task != "reason")
 
 
 @pytest.fixture

@@ -31,6 +31,12 @@ MakeConfig = Callable[..., TrainConfig]
         ("samples.tasks={emotion: 2, reason: -1}", "tasks"),
         ("samples.drop={audio: 1.5}", "drop"),
         ("samples.drop={smell: 0.5}", "drop"),
+        ("samples.feature_drop={local: 1.5}", "feature_drop"),
+        ("samples.told=1.2", "told"),
+        (
+            "samples.feature_drop={local: 0.2, fase: 0.3}",
+            "feature_drop: fase names no feature group; known are global, local, temporal, face_emotion, audio_mix, v",
+        ),
         ("schedule.batch_size=0", "greater than or equal to 1"),
         ("model.quantize=int8", "nf4"),
     ],
@@ -50,6 +56,8 @@ def test_a_source_is_named_after_its_path_and_may_bring_its_sides_as_files() -> 
 def test_a_checkpoint_to_go_on_from_needs_no_features(make_config: MakeConfig) -> None:
     config = make_config("model.init=nano", "model.features=[]", "model.heads=[]")
     assert config.model.features == () and config.model.init == "nano"
+    hiding = make_config("model.init=nano", "model.features=[]", "model.heads=[]", "samples.feature_drop={local: 0.2}")
+    assert hiding.samples.feature_drop == {"local": 0.2}
 
 
 def test_what_was_resolved_can_be_read_again(make_config: MakeConfig) -> None:

@@ -36,8 +36,8 @@ def _accelerate(folder: Path, name: str) -> tuple[str, ...]:
 
 
 def _alone(folder: Path, *changes: str) -> dict[int, float]:
-    """One process with the double batch, into `alone`; gives its losses."""
-    trainer = trainer_of(configured(folder, *changes, f"out={folder / 'alone'}"))
+    """One process with the double batch, with settings of its own, into `alone`; gives its losses."""
+    trainer = trainer_of(configured(folder / "single", *changes, f"out={folder / 'alone'}"))
     trainer.train()
     trainer.save_final(folder / "alone")
     return losses(trainer)

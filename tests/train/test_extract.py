@@ -163,7 +163,7 @@ def test_text_and_features_of_others_need_no_extraction(
     assert found.fresh == 0 and not found.left_out and len(found.examples) == 1 + 96
     assert found.examples[0].transcript == "I am so happy!" and found.examples[0].arrays == {}
     assert any(o.channel == "words" for o in found.examples[0].observations)
-    assert set(found.examples[1].arrays) == {"audio", "video", "video_mean", "both"}
+    assert set(found.examples[1].arrays) == {"audio", "video", "video_mean", "both", "stretches"}
     silent = extract(read_items(config), make_config(*_without_words(config)))
     assert silent.examples[0].transcript is None and silent.examples[0].observations == ()
 
@@ -220,6 +220,8 @@ def fake_parts(**more: Any) -> Parts:
         expression_net=SimpleNamespace(grid=lambda crops: np.zeros((len(crops), 512), np.float32)),
         global_encoder=lambda rgb: np.full((1, 3), rgb.mean(), np.float32),
         feature_cache=None,
+        own_local=None,
+        own_temporal=None,
     )
     return cast(Parts, SimpleNamespace(**{**vars(made), **more}))
 

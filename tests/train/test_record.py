@@ -16,6 +16,26 @@ from tests.train.tiny_run import configured
 DATA = [{"name": "voices", "sha256": "aa"}, {"name": "words", "sha256": "bb"}]
 
 
+def begun(tmp_path: Path) -> Path:
+    """A run that has written its first checkpoint."""
+    out = tmp_path / "run"
+    begin(out, configured(tmp_path), DATA)
+    (out / "checkpoints" / "checkpoint-1").mkdir(parents=True)
+    return out
+
+
+def test_a_run_that_stopped_before_it_wrote_anything_may_be_corrected(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    begin(out, configured(tmp_path), DATA)
+    (out / "tensorboard").mkdir()
+    corrected = configured(tmp_path, "seed=7")
+    assert begin(out, corrected, DATA) is False
+    (out / "checkpoints").mkdir()
+    assert begin(out, corrected, DATA) is False
+    with pytest.raises(UsageError, match="seed"):
+        begin(out, configured(tmp_path), DATA)
+
+
 def test_a_new_folder_is_claimed_and_gone_on_with(tmp_path: Path) -> None:
     out, config = tmp_path / "run", configured(tmp_path)
     assert begin(out, config, DATA) is False
@@ -26,8 +46,7 @@ def test_a_new_folder_is_claimed_and_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_a_folder_with_other_settings_is_refused_naming_them(tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    begin(out, configured(tmp_path), DATA)
+    out = begun(tmp_path)
     changed = configured(tmp_path, "seed=7", "schedule.learning_rate=0.5", "model.lora.rank=2")
     with pytest.raises(UsageError, match=r"model\.lora\.rank, schedule\.learning_rate, seed\)") as failure:
         begin(out, changed, DATA)
@@ -38,14 +57,11 @@ def test_a_folder_with_other_settings_is_refused_naming_them(tmp_path: Path) -> 
     "change", ["trackers=[tensorboard]", "keep_checkpoints=5", "data.root=/elsewhere", "out=there"]
 )
 def test_what_does_not_decide_the_result_may_change(tmp_path: Path, change: str) -> None:
-    out = tmp_path / "run"
-    begin(out, configured(tmp_path), DATA)
-    assert begin(out, configured(tmp_path, change), DATA) is False
+    assert begin(begun(tmp_path), configured(tmp_path, change), DATA) is False
 
 
 def test_changed_data_are_refused_naming_the_source(tmp_path: Path) -> None:
-    out, config = tmp_path / "run", configured(tmp_path)
-    begin(out, config, DATA)
+    out, config = begun(tmp_path), configured(tmp_path)
     with pytest.raises(UsageError, match="other data: words changed"):
         begin(out, config, [DATA[0], {"name": "words", "sha256": "cc"}])
 

@@ -18,6 +18,7 @@ from transformers import TrainerCallback
 from emotion_llama.errors import ModelError, OutputError
 from emotion_llama.train.progress import console
 from emotion_llama.train.run import step_scores
+from emotion_llama.train.schedule import learning_rate
 from emotion_llama.train.trainer import COMPLETE, EmotionTrainer, last_checkpoint
 from tests.train.tiny_run import configured, largest_difference, losses, trained, trainer_of, weights
 
@@ -53,6 +54,7 @@ def _fresh(folder: Path, *changes: str) -> EmotionTrainer:
 def test_only_what_is_to_be_trained_moves(tmp_path: Path, parts: str) -> None:
     trainer = _fresh(tmp_path, f"model.train={parts}", "schedule.steps=3", *ALONE)
     before = trained(trainer.model)
+    buffers = {name: value.clone() for name, value in trainer.model.named_buffers()}
     trainer.train()
     moved = {name for name, value in trained(trainer.model).items() if not torch.equal(value, before[name])}
     projectors = {name for name in before if name.startswith("projectors.")}
@@ -60,7 +62,40 @@ def test_only_what_is_to_be_trained_moves(tmp_path: Path, parts: str) -> None:
     frozen = before.keys() - projectors - lora
     assert projectors and lora and len(frozen) > 10
     assert moved == (projectors if "projectors" in parts else set()) | (lora if "lora" in parts else set())
-    assert all(trainer.model.get_buffer("projectors.audio.mean") == trainer.model.projectors["audio"].mean)
+    assert {"projectors.audio.mean", "projectors.video.std"} <= buffers.keys()  # what data are standardised with
+    assert all(torch.equal(value, buffers[name]) for name, value in trainer.model.named_buffers())
+
+
+class Rates(TrainerCallback):  # type: ignore[misc]  # untyped library
+    """Keeps the rates each step is taken with."""
+
+    def __init__(self) -> None:
+        self.seen: list[list[float]] = []
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.seen.append([group["lr"] for group in kwargs["optimizer"].param_groups])
+
+
+def test_steps_are_taken_with_the_rates_of_the_schedule(tmp_path: Path) -> None:
+    """One rate an optimizer step, however many batches it has; after a kill, too. test_schedule.py has the numbers."""
+    changes = (
+        *ALONE, "schedule.steps=9", "schedule.accumulate=2", "schedule.shape=official", "schedule.steps_an_epoch=3",
+        "schedule.learning_rate=1e-3", "schedule.warmup_learning_rate=1e-4", "schedule.min_learning_rate=1e-5",
+        "schedule.warmup_steps=4", "validation.every=3",
+    )  # fmt: skip
+    trainer, rates = _fresh(tmp_path, *changes), Rates()
+    trainer.add_callback(rates)
+    trainer.add_callback(At(8, _kill))
+    with pytest.raises(Killed):
+        trainer.train()
+    expected = [learning_rate(trainer.schedule, step) for step in range(9)]
+    assert expected[0] == expected[3] == 1e-4 < expected[1] < expected[4]  # the warm-up starts again with an epoch
+    assert all(len(set(step)) == 1 for step in rates.seen)  # projectors have no rate of their own here
+    assert [step[0] for step in rates.seen] == pytest.approx(expected[:8])
+    again, rates = _fresh(tmp_path, *changes), Rates()
+    again.add_callback(rates)
+    again.train(resume_from_checkpoint=str(last_checkpoint(tmp_path / "run" / "checkpoints")))
+    assert [step[0] for step in rates.seen] == pytest.approx(expected[6:])
 
 
 def test_accumulated_batches_equal_one_large_batch(tmp_path: Path) -> None:

@@ -195,6 +195,7 @@ class ClipReader:
         for _ in range(limit):
             inputs = torch.tensor([step], device=self.model.device)
             logits = self.model(input_ids=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
+            logits[self.model.config.placeholder_token_id] = -torch.inf  # it would ask for features that no clip has
             if temperature > 0:
                 chances = (logits.float().cpu() / temperature).softmax(-1)
                 token = int(torch.multinomial(chances, 1, generator=draw))

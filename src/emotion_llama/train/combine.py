@@ -214,7 +214,7 @@ class Combiner:
             features |= features_of(face, self.groups, self.opinions, ("video",))
             if "action_units" in face.arrays:
                 features = self._enliven(rng, features, face.arrays["action_units"][0])
-            if rng.random() >= GLOBAL_SHARE:
+            if rng.random() >= GLOBAL_SHARE and len(features) > 1:  # a face that is shown is never empty
                 features.pop("global", None)
         if voice is not None:
             features |= features_of(voice, self.groups, self.opinions, ("audio",))

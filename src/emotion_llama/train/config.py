@@ -352,6 +352,16 @@ class TrainConfig(Settings):
     preference: PreferenceSettings | None = None
 
     @model_validator(mode="after")
+    def _hides_what_there_is(self) -> Self:
+        known = [group.name for group in self.model.features]  # of a checkpoint that is gone on with: read later
+        unknown = [name for name in self.samples.feature_drop if name not in known]
+        if unknown and known:
+            raise ValueError(
+                f"samples.feature_drop: {', '.join(unknown)} names no feature group; known are {', '.join(known)}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _fits_method(self) -> Self:
         if self.method == "sft":
             if self.preference is not None:

@@ -63,6 +63,10 @@ class StoredArrays(Mapping[str, NDArray[np.float32]]):
             ) from error
         return array
 
+    def __contains__(self, name: object) -> bool:
+        """Whether there is an array of this name; nothing is read."""
+        return name in self.names
+
     def __iter__(self) -> Iterator[str]:
         """Names of the arrays."""
         return iter(self.names)

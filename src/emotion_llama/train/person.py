@@ -104,6 +104,10 @@ class Recentred(Mapping[str, Rows]):
             self._shift[name] = PersonBaseline.of(having)
         return self._shift[name].recentred({name: rows}, self.population)[name]
 
+    def __contains__(self, name: object) -> bool:
+        """Whether there is an array of this name; nothing is read."""
+        return name in self.arrays
+
     def __iter__(self) -> Iterator[str]:
         """Names of the arrays."""
         return iter(self.arrays)

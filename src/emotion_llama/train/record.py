@@ -19,6 +19,7 @@ from emotion_llama.train.sources import SIDES, Item, list_sha256
 SCHEMA = "1"
 RECORD = "training.json"
 STARTED = "started.json"
+LOGS = "tensorboard"
 PACKAGES = ("emotion-llama", "torch", "transformers", "peft", "accelerate", "trl", "numpy", "scikit-learn")
 
 
@@ -44,12 +45,13 @@ def data_record(items: Sequence[Item], config: TrainConfig) -> list[dict[str, An
 def begin(out: Path, config: TrainConfig, data: Sequence[Mapping[str, Any]]) -> bool:
     """Claim the folder for this run; gives whether the run is done already.
 
-    A folder that holds an unfinished run with the same settings and data is gone on with. Raises `UsageError` if it
-    holds another one: other settings, or a manifest that changed since.
+    A folder that holds an unfinished run with the same settings and data is gone on with; one that stopped before it
+    wrote anything (a mistake in the settings, say) is begun anew. Raises `UsageError` if it holds another run: other
+    settings, or a manifest that changed since.
     """
     mine = {"config": _identity(config), "data": [[one["name"], one["sha256"]] for one in data]}
     path = out / STARTED
-    if path.is_file():
+    if path.is_file() and _holds_work(out):
         theirs = json.loads(path.read_text(encoding="utf-8"))
         if theirs["config"] != mine["config"]:
             keys = ", ".join(_differences(theirs["config"], json.loads(json.dumps(mine["config"]))))
@@ -67,6 +69,11 @@ def begin(out: Path, config: TrainConfig, data: Sequence[Mapping[str, Any]]) -> 
         raise UsageError(f"{out} holds a checkpoint that another command made; choose another out")
     write_json(path, mine)
     return False
+
+
+def _holds_work(out: Path) -> bool:
+    """Whether anything beside logs would be lost or mixed up with another run."""
+    return any(found.name not in (STARTED, LOGS) for found in out.iterdir())
 
 
 def _identity(config: TrainConfig) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,12 @@ from transformers.utils import logging as library_logging
 from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.encoders.heads import EmotionHead, load_heads, save_heads
 from emotion_llama.encoders.person import load_population, save_population
-from emotion_llama.errors import ManifestError
+from emotion_llama.errors import ManifestError, ModelError
 from emotion_llama.model.checkpoint import read_config
 from emotion_llama.model.configuration import FeatureGroup
 from emotion_llama.model.processing import TrainSample
 from emotion_llama.model.score import ClipReader
-from emotion_llama.train.asking import Opinions
+from emotion_llama.train.asking import Opinions, inputs_of
 from emotion_llama.train.build import Trainee, build, checkpoint_folder
 from emotion_llama.train.calibrate import calibrate
 from emotion_llama.train.clip_samples import ClipSampler, closed_samples
@@ -34,11 +34,11 @@ from emotion_llama.train.combine import Combiner
 from emotion_llama.train.config import FeatureSettings, Source, TrainConfig
 from emotion_llama.train.dataset import MixedSampler, Sampler, Samples
 from emotion_llama.train.examples import Example
-from emotion_llama.train.extract import Extracted, extract
+from emotion_llama.train.extract import Extracted, LeftOut, extract
 from emotion_llama.train.heads import FittedHead, fit_head
 from emotion_llama.train.person import SUFFIX, population_means, with_baselines
 from emotion_llama.train.progress import StepReport, console, duration
-from emotion_llama.train.record import RECORD, begin, data_record, training_record, write_json
+from emotion_llama.train.record import LOGS, RECORD, begin, data_record, training_record, write_json
 from emotion_llama.train.scoring import score_test
 from emotion_llama.train.sides import assign_sides, check_people, shuffled_truth
 from emotion_llama.train.sources import Item, read_source
@@ -54,7 +54,7 @@ STREAMS = {"train": 0, "validation": 1_000_003, "calibration": 2_000_003}
 
 @dataclass(frozen=True)
 class Material:
-    """What training, validation and scoring draw from."""
+    """What training, validation and scoring draw from. `left_out`: clips in which the model has nothing to read."""
 
     examples: list[Example]
     groups: tuple[FeatureSettings, ...]
@@ -62,6 +62,7 @@ class Material:
     opinions: Opinions
     recall: dict[str, dict[str, float]]
     population: dict[str, NDArray[np.float32]]
+    left_out: list[LeftOut] = field(default_factory=list)
 
 
 def run(config: TrainConfig, *, jobs: int = 1) -> Path:
@@ -85,7 +86,7 @@ def run(config: TrainConfig, *, jobs: int = 1) -> Path:
     trainee = build(config.model, material.heads, sampler, seed=config.seed, device=_device(state))
     ask, facts = (_learn if config.method == "sft" else _prefer)(config, trainee, material, out)
     facts |= _finish(config, ask, material, out)
-    facts["left_out"] = [f"{one.clip}: {one.reason}" for one in extracted.left_out]
+    facts["left_out"] = [f"{one.clip}: {one.reason}" for one in (*extracted.left_out, *material.left_out)]
     facts["seconds"] = round(time.perf_counter() - start)
     if state.is_main_process:
         write_json(out / RECORD, training_record(config, data, out, facts))
@@ -117,12 +118,39 @@ def say_extracted(extracted: Extracted, items: Sequence[Item], *, everything: bo
 
 
 def prepare(config: TrainConfig, extracted: Sequence[Example]) -> Material:
-    """Add the clips beside their own person, fit the heads (or take those of `model.init`), give every opinion."""
+    """Add the clips beside their own person, fit the heads (or take those of `model.init`), give every opinion.
+
+    Clips that hold nothing of what the model reads are left out and named.
+    """
     examples, population = list(extracted), population_of(config, extracted)
     if population:
         examples += with_baselines(examples, config.data.sources, population, config.seed)
-    if config.model.init is not None:
-        return _prepared(config, examples, population)
+    made = _fitted if config.model.init is None else _prepared
+    return _readable(made(config, examples, population))
+
+
+def _readable(material: Material) -> Material:
+    """Leave out clips that hold nothing of what the model reads: shown nothing, it would learn to guess from nothing.
+
+    Raises `ManifestError` if no training clip is left.
+    """
+    kept: list[Example] = []
+    lost: list[Example] = []
+    wanted = ", ".join(group.name for group in material.groups)
+    for example in material.examples:
+        there = example.question is not None or inputs_of(example, material.groups, material.opinions)
+        (kept if there else lost).append(example)
+    if lost:
+        console.print(f"{len(lost)} clips hold none of {wanted}, nor words, and are left out: {lost[0].id} …")
+    if not any(example.side == "train" for example in kept):
+        raise ManifestError(f"model.features: expected {wanted} or words in the training clips, found none in any")
+    return replace(
+        material, examples=kept, left_out=[LeftOut(e.id, f"holds none of {wanted}, nor words") for e in lost]
+    )
+
+
+def _fitted(config: TrainConfig, examples: list[Example], population: dict[str, NDArray[np.float32]]) -> Material:
+    """Fit the heads on the examples."""
     fitted: dict[str, FittedHead] = {}
     for settings in config.model.heads:
         fitted[settings.name] = fit_head(settings, examples, config.seed)
@@ -147,12 +175,12 @@ def population_of(config: TrainConfig, examples: Sequence[Example]) -> dict[str,
     return load_population(path) if path.is_file() else {}
 
 
-def all_sources(config: TrainConfig) -> list[Source]:
+def all_sources(config: TrainConfig, material: Material) -> list[Source]:
     """The sources, and after each that asks for baselines its clips beside their own person as one more."""
     found = []
     for source in config.data.sources:
         found.append(source)
-        if source.baseline is not None and config.model.recentre:
+        if source.baseline is not None and material.population:
             found.append(source.model_copy(update={"name": f"{source.name}{SUFFIX}"}))
     return found
 
@@ -162,6 +190,12 @@ def _prepared(config: TrainConfig, examples: list[Example], population: dict[str
     folder = checkpoint_folder(str(config.model.init))
     heads = load_heads(folder / "heads.safetensors") if (folder / "heads.safetensors").is_file() else {}
     groups = tuple(_as_settings(group, heads) for group in read_config(folder).groups)
+    names = [group.name for group in groups]
+    if unknown := [name for name in config.samples.feature_drop if name not in names]:
+        raise ModelError(
+            f"samples.feature_drop: {', '.join(unknown)} names no feature group of {folder}; known are "
+            f"{', '.join(names)}"
+        )
     opinions = {
         name: {e.id: head.opinion(e.arrays[head.array]) for e in examples if head.array in e.arrays}
         for name, head in heads.items()
@@ -205,7 +239,7 @@ def sampler_for(config: TrainConfig, material: Material, stream: str) -> Sampler
     side = "train" if stream == "train" else "validation"
     examples = [e for e in material.examples if e.side == side]
     seed = config.seed + STREAMS[stream]
-    words = (examples, all_sources(config), material.groups, material.opinions, config.samples, seed)
+    words = (examples, all_sources(config, material), material.groups, material.opinions, config.samples, seed)
     if config.samples.mix == "clips":
         return ClipSampler(*words)
     combinations = Combiner(*words)
@@ -219,7 +253,8 @@ def questions(config: TrainConfig, material: Material, stream: str, clips: int, 
     found = closed_samples(examples, material.groups, material.opinions, clips, config.seed + STREAMS[stream])
     if combinations and config.samples.mix == "combine":
         seed = config.seed + STREAMS[stream]
-        sampler = Combiner(examples, all_sources(config), material.groups, material.opinions, config.samples, seed)
+        sources = all_sources(config, material)
+        sampler = Combiner(examples, sources, material.groups, material.opinions, config.samples, seed)
         found += combined_questions(sampler, combinations)
     return found
 
@@ -238,7 +273,7 @@ def combined_questions(sampler: Combiner, count: int) -> list[TrainSample]:
 
 def training_arguments(config: TrainConfig, out: Path, *, validate: bool) -> TrainingArguments:
     """Give the library's arguments for a run. TensorBoard files go to `out/tensorboard`."""
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(out / "tensorboard")
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(out / LOGS)
     library_logging.set_verbosity_error()
     library_logging.disable_progress_bar()
     schedule, validation = config.schedule, config.validation

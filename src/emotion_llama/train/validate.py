@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from emotion_llama.clip import MODALITIES, Modality
 from emotion_llama.metrics.classes import class_statistic
 from emotion_llama.metrics.confidence import confidence_statistic
 from emotion_llama.metrics.resample import point_scores
+from emotion_llama.metrics.statistic import Statistic
 from emotion_llama.model.configuration import FeatureGroup
 from emotion_llama.model.processing import TrainSample
 from emotion_llama.model.score import ClipReader
@@ -118,14 +119,20 @@ def inputs_of_sample(sample: TrainSample, groups: Sequence[FeatureGroup]) -> tup
 
 def scores_of(answers: Sequence[Answered], calibration: Calibration | None = None) -> Scores:
     """Give war, uar, weighted_f1, nll, ece, n and mean order sensitivity of answers to one label set."""
-    labels = answers[0].labels
-    places = {label: place for place, label in enumerate(labels)}
-    chances = np.array([[a.probabilities(calibration)[label] for label in labels] for a in answers])  # (n, L)
-    right = np.array([places[a.labels[a.right]] for a in answers])
-    found = point_scores(class_statistic(right, chances.argmax(axis=1), len(labels), over="present"))
-    found |= point_scores(confidence_statistic(chances, right))
+    found: dict[str, NDArray[np.float64]] = {}
+    for statistic in statistics_of([answer.probabilities(calibration) for answer in answers], answers):
+        found |= point_scores(statistic)
     kept = {name: float(found[name][0]) for name in ("war", "uar", "weighted_f1", "nll", "ece")}
     return {**kept, "order_sensitivity": float(np.mean([a.order_sensitivity for a in answers])), "n": len(answers)}
+
+
+def statistics_of(chances: Sequence[Mapping[str, float]], answers: Sequence[Answered]) -> list[Statistic]:
+    """Accuracy and calibration of some chances of the answers' labels."""
+    labels = answers[0].labels
+    table = np.array([[one[label] for label in labels] for one in chances])  # (n, L)
+    right = np.array([labels.index(answer.labels[answer.right]) for answer in answers])
+    classes = class_statistic(right, table.argmax(axis=1), len(labels), over="present")
+    return [classes, confidence_statistic(table, right)]
 
 
 def by_source(answers: Sequence[Answered], calibration: Calibration | None = None) -> dict[str, Scores]:

@@ -127,6 +127,18 @@ def ask() -> Callable[..., VerifiableSample]:
     return make
 
 
+@pytest.fixture()
+def only():  # type: ignore[no-untyped-def]
+    """`only(model, "lora", "projectors")` gives gradients to these parts, as `model.train` of the settings does."""
+
+    def chosen(model, *parts: str) -> None:  # type: ignore[no-untyped-def]
+        for name, parameter in model.named_parameters():
+            part = "projectors" if name.startswith("projectors.") else "lora" if ".lora_" in name else ""
+            parameter.requires_grad_(part in parts)
+
+    return chosen
+
+
 class Again:
     """Starts a run anew: the starting model, and the folder of a run that was killed after a step."""
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import Trainer
+from transformers.trainer_callback import CallbackHandler
 from trl import DPOConfig, DPOTrainer, GRPOTrainer
 
 from emotion_llama.errors import ModelError, UsageError
@@ -21,6 +22,7 @@ from emotion_llama.train.preference.dpo import FeatureDPOTrainer, train_dpo
 from emotion_llama.train.preference.pairs import Pair
 from emotion_llama.train.preference.policy import as_policy, require_finite_weights
 from emotion_llama.train.preference.settings import PreferenceSettings
+from emotion_llama.train.preference.training_run import TrainingRun, weights_sha256
 
 
 def settings(**changes):
@@ -59,7 +61,7 @@ def test_log_probabilities_are_those_computed_by_hand(model, processor, ask, tmp
             said = labels != -100
             expected[name, pair.sample.clip] = float(logp[said].gather(1, labels[said].unsqueeze(1)).sum())
     args = trl_arguments(DPOConfig, settings(), tmp_path, {"precompute_ref_log_probs": True})
-    with as_policy(model, train_projectors=False):
+    with as_policy(model):
         trainer = FeatureDPOTrainer(model, processor, chosen, args, [str(n) for n in range(8)])
         rows = [trainer.train_dataset[n] for n in range(8)]
         batch = trainer.collate(rows)
@@ -82,18 +84,18 @@ def test_pairs_that_look_alike_but_for_their_features_have_their_own_reference(p
     assert sides[1]["loss"] == pytest.approx(math.log(2), abs=1e-5)
 
 
-@pytest.mark.parametrize("train_projectors", [False, True])
-def test_frozen_parameters_do_not_move_and_the_model_is_left_as_it_was(
-    model, processor, ask, tmp_path, train_projectors
-):
+@pytest.mark.parametrize("train", [("lora",), ("projectors",), ("lora", "projectors")])
+def test_frozen_parameters_do_not_move_and_the_model_is_left_as_it_was(model, processor, ask, tmp_path, only, train):
+    only(model, *train)
+    asked = {n for n, p in model.named_parameters() if p.requires_grad}
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
     shares = [m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)]
     pad = model.config.text_config.pad_token_id
-    train_dpo(model, processor, pairs(ask), settings(train_projectors=train_projectors), tmp_path)
+    train_dpo(model, processor, pairs(ask), settings(), tmp_path)
     moved = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
-    allowed = {n for n in before if ".lora_" in n or (train_projectors and n.startswith("projectors."))}
-    assert moved <= allowed and any(".lora_" in n for n in moved)
-    assert any(n.startswith("projectors.") for n in moved) == train_projectors
+    assert moved <= asked == {n for n, p in model.named_parameters() if p.requires_grad}
+    assert any(".lora_" in n for n in moved) == ("lora" in train)
+    assert any(n.startswith("projectors.") for n in moved) == ("projectors" in train)
     assert [m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)] == shares and 0.05 in shares
     assert "forward" not in model.__dict__ and model.base_model is model.language_model
     assert model.config.text_config.pad_token_id == pad and not model.training
@@ -103,16 +105,18 @@ def test_same_seed_same_weights_and_a_killed_run_goes_on_to_them(model, processo
     chosen = settings(steps=7, save_every=3, trl={"save_total_limit": 9})  # 2 steps an epoch: resumed inside the second
     whole = train_dpo(model, processor, pairs(ask), chosen, tmp_path / "a", validation=[ask(20)])
     killed = again.cut(tmp_path / "a", tmp_path / "b", step=3)
-    with pytest.raises(UsageError, match="holds an unfinished run; resume it"):
-        train_dpo(again.model(), processor, pairs(ask), chosen, killed, validation=[ask(20)])
-    with pytest.raises(UsageError, match="unfinished run with other data, settings"):
-        train_dpo(again.model(), processor, pairs(ask, 6), settings(), killed, validation=[ask(20)], resume=True)
-    resumed = train_dpo(again.model(), processor, pairs(ask), chosen, killed, validation=[ask(20)], resume=True)
+    with pytest.raises(UsageError, match="an unfinished run with other data, settings"):
+        train_dpo(again.model(), processor, pairs(ask, 6), settings(), killed, validation=[ask(20)])
+    resumed = train_dpo(again.model(), processor, pairs(ask), chosen, killed, validation=[ask(20)])
     assert resumed["resumed_from"] == "checkpoint-3"
     assert resumed["adapter_sha256"] == whole["adapter_sha256"]
     assert resumed["steps"] == whole["steps"] and resumed["validation"] == whole["validation"]
-    with pytest.raises(UsageError, match="holds a finished run"):
-        train_dpo(again.model(), processor, pairs(ask), chosen, killed, resume=True)
+    seen = settings(steps=7, save_every=3, trl={"save_total_limit": 1, "report_to": "none"})  # decides no weight
+    fresh = again.model()
+    assert train_dpo(fresh, processor, pairs(ask), seen, killed, validation=[ask(20)]) == resumed  # read back
+    assert weights_sha256(fresh) == weights_sha256(model)
+    with pytest.raises(UsageError, match="holds a finished run with other data, seed"):
+        train_dpo(again.model(), processor, pairs(ask), chosen, killed, seed=1)
 
 
 def test_the_folder_explains_itself_and_loads(model, processor, ask, small_llm, tmp_path):
@@ -134,9 +138,10 @@ def test_the_folder_explains_itself_and_loads(model, processor, ask, small_llm, 
 
 def test_gradient_checkpointing_changes_nothing(model, processor, ask, tmp_path, again):
     plain = train_dpo(model, processor, pairs(ask), settings(), tmp_path / "a")
-    saved = train_dpo(
-        again.model(), processor, pairs(ask), settings(trl={"gradient_checkpointing": True}), tmp_path / "b"
-    )
+    frugal = again.model()
+    frugal.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})  # as build does
+    saved = train_dpo(frugal, processor, pairs(ask), settings(), tmp_path / "b")
+    assert frugal.is_gradient_checkpointing and not model.is_gradient_checkpointing
     assert [s["loss"] for s in saved["steps"]] == pytest.approx([s["loss"] for s in plain["steps"]], abs=1e-5)
 
 
@@ -147,6 +152,19 @@ def test_a_loss_that_is_not_finite_names_the_clips(model, processor, ask, tmp_pa
         train_dpo(model, processor, pairs(ask), settings(), tmp_path)
     assert not (tmp_path / "preference.json").exists()
     assert "forward" not in model.__dict__
+
+
+def test_out_of_memory_says_what_to_lower(model, processor, tmp_path):
+    class Full(Trainer):
+        def __init__(self):
+            self.callback_handler = CallbackHandler([], model, processor, None, None)
+
+        def train(self, **_):
+            raise torch.OutOfMemoryError("tried to allocate much")
+
+    run = TrainingRun("dpo", model, processor, settings(), tmp_path, 0, ())
+    with pytest.raises(ModelError, match=r"lower trl\.per_device_train_batch_size .*tried to allocate much"):
+        run.run(Full, data={})
 
 
 def test_a_model_without_lora_is_refused(model, processor, ask, tmp_path):
@@ -160,6 +178,7 @@ def test_a_model_without_lora_is_refused(model, processor, ask, tmp_path):
     [
         ({"betta": 1}, "DPOConfig of the installed TRL has no such option; did you mean 'beta'"),
         ({"max_steps": 3}, "set steps instead"),
+        ({"gradient_checkpointing": True}, "set model.gradient_checkpointing instead"),
         ({"max_length": 64}, "never cut"),
         ({"learning_rate": "fast"}, "trl.learning_rate: expected a number, found 'fast'"),
         ({"sync_ref_model": True}, "the reference never moves"),

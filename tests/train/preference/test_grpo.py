@@ -32,10 +32,6 @@ def settings(processor, **changes):
     )
 
 
-def trained(model):
-    return {n: p.detach().clone() for n, p in model.named_parameters() if ".lora_" in n}
-
-
 def test_mean_reward_rises(model, processor, ask, tmp_path):
     samples = [ask(n, label="happy") for n in range(6)]
     record = train_grpo(
@@ -55,9 +51,9 @@ def test_mean_reward_rises(model, processor, ask, tmp_path):
 def test_log_probabilities_are_those_of_the_forward(model, processor, ask, tmp_path):
     samples = [ask(n) for n in range(4)]
     chosen = settings(processor, trl={"num_iterations": 2, "temperature": 0.7, "per_device_train_batch_size": 32})
-    args = _arguments(processor, chosen, tmp_path, ["label_match"])
+    args = _arguments(processor, chosen, tmp_path, ["label_match"], seed=0)
     rewards = [reward_function("label_match", samples, chosen)]
-    with as_policy(model, train_projectors=False):
+    with as_policy(model):
         trainer = FeatureGRPOTrainer(model, processor, samples, rewards, args)
         rows = [n for n in range(4) for _ in range(8)]
         batch = trainer._generate_and_score_completions([{"row": r, "prompt": "x"} for r in rows])
@@ -89,17 +85,19 @@ def test_reference_stays_where_it_was(model, processor, ask, tmp_path):
     assert record["settings"]["trl"]["beta"] == 0.1
 
 
-def test_only_lora_moves_and_the_model_is_left_as_it_was(model, processor, ask, tmp_path):
+@pytest.mark.parametrize("train", [("lora",), ("lora", "projectors")])
+def test_frozen_parameters_do_not_move_and_the_model_is_left_as_it_was(model, processor, ask, tmp_path, only, train):
+    only(model, *train)
+    asked = {n for n, p in model.named_parameters() if p.requires_grad}
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
     shares = [m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)]
     train_grpo(model, processor, [ask(n, label="happy") for n in range(6)], settings(processor), tmp_path)
     moved = {n for n, p in model.named_parameters() if not torch.equal(p, before[n])}
-    assert moved and all(".lora_" in name for name in moved)
+    assert moved <= asked == {n for n, p in model.named_parameters() if p.requires_grad}
+    assert any(".lora_" in n for n in moved)
+    assert any(n.startswith("projectors.") for n in moved) == ("projectors" in train)
     assert [m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)] == shares and 0.05 in shares
     assert "forward" not in model.__dict__ and model.base_model is model.language_model
-    assert {n for n, p in model.named_parameters() if p.requires_grad} == {
-        n for n in before if ".lora_" in n or n.startswith("projectors.")
-    }
 
 
 def test_same_seed_same_weights_and_a_killed_run_goes_on_to_them(model, processor, ask, adapter, tmp_path, again):
@@ -107,11 +105,11 @@ def test_same_seed_same_weights_and_a_killed_run_goes_on_to_them(model, processo
     chosen = settings(processor, steps=7, save_every=3, trl={"save_total_limit": 9})
     whole = train_grpo(model, processor, samples, chosen, tmp_path / "a")
     killed = again.cut(tmp_path / "a", tmp_path / "b", step=3)
-    resumed = train_grpo(again.model(), processor, samples, chosen, killed, resume=True)
+    resumed = train_grpo(again.model(), processor, samples, chosen, killed)
     assert resumed["resumed_from"] == "checkpoint-3"
     assert resumed["adapter_sha256"] == whole["adapter_sha256"]
     assert resumed["steps"] == whole["steps"]
-    other = train_grpo(again.model(), processor, samples, settings(processor, steps=7, seed=1), tmp_path / "c")
+    other = train_grpo(again.model(), processor, samples, settings(processor, steps=7), tmp_path / "c", seed=1)
     assert other["adapter_sha256"] != whole["adapter_sha256"]
 
 

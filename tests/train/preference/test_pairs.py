@@ -9,7 +9,7 @@ from emotion_llama.answer import parse_emotion
 from emotion_llama.errors import ManifestError, UsageError
 from emotion_llama.model.score import ClipReader
 from emotion_llama.train.preference.answers import answer_tokens, mean_rewards, write_answers
-from emotion_llama.train.preference.pairs import Pair, pairs_from_samples, read_pairs, write_pairs
+from emotion_llama.train.preference.pairs import Pair, among, pairs_from_samples, read_pairs, write_pairs
 from emotion_llama.train.preference.rewards import count_clues, score, total
 from emotion_llama.train.preference.settings import PreferenceSettings
 
@@ -67,10 +67,10 @@ def test_self_play_rejects_own_answers_that_score_lower(model, processor, ask):
 
 def test_kinds_are_mixed_seeded_and_replaced_where_they_cannot_be_had(model, processor, ask):
     samples = [ask(n, "reason" if n % 2 and n % 4 != 3 else "emotion") for n in range(12)]
-    settings = PreferenceSettings(max_new_tokens=6, seed=3)
-    pairs = pairs_from_samples(samples, model, processor, settings)
+    settings = PreferenceSettings(max_new_tokens=6)
+    pairs = pairs_from_samples(samples, model, processor, settings, seed=3)
     assert len(pairs) == 12 and len({p.kind for p in pairs}) > 1
-    again = pairs_from_samples(samples, model, processor, settings)
+    again = pairs_from_samples(samples, model, processor, settings, seed=3)
     assert [(p.rejected, p.kind) for p in pairs] == [(p.rejected, p.kind) for p in again]
     emotion = pairs_from_samples(
         [ask(0)], model, processor, PreferenceSettings(pairs={"wrong_label": 1e-9, "self_play": 0})
@@ -82,15 +82,16 @@ def test_kinds_are_mixed_seeded_and_replaced_where_they_cannot_be_had(model, pro
 
 def test_pairs_file_round_trip(ask, tmp_path):
     samples = [ask(n).sample for n in range(3)]
-    pairs = [Pair(s, "“other”\nline", "self_play") for s in samples]
+    odd = "“other”\nline\u2028and\x85another"  # all of these end a line somewhere
+    pairs = [Pair(s, odd, "self_play") for s in samples]
     write_pairs(pairs, tmp_path / "pairs.jsonl")
-    assert read_pairs(tmp_path / "pairs.jsonl", samples) == pairs
-    row = json.loads((tmp_path / "pairs.jsonl").read_text("utf-8").splitlines()[0])
+    assert read_pairs(tmp_path / "pairs.jsonl", among(samples)) == pairs
+    row = json.loads((tmp_path / "pairs.jsonl").read_text("utf-8").split("\n")[0])
     assert row == {
         "clip": "clip0",
         "task": "emotion",
         "chosen": "happy",
-        "rejected": "“other”\nline",
+        "rejected": odd,
         "kind": "self_play",
     }
 
@@ -113,7 +114,7 @@ def test_bad_lines_are_named(ask, tmp_path, line, message):
     path = tmp_path / "pairs.jsonl"
     path.write_text('{"clip": "clip1", "task": "emotion", "chosen": "sad", "rejected": "happy"}\n' + line, "utf-8")
     with pytest.raises(ManifestError, match=message):
-        read_pairs(path, [ask(0).sample, ask(1).sample])
+        read_pairs(path, among([ask(0).sample, ask(1).sample]))
 
 
 def test_answers_in_a_batch_are_those_written_alone(model, processor, ask):

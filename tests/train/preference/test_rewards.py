@@ -5,11 +5,11 @@ import random
 import pytest
 from pydantic import ValidationError
 
-from emotion_llama.clip import Clip, Observation
+from emotion_llama.clip import Observation
 from emotion_llama.errors import UsageError
 from emotion_llama.model.processing import TrainSample
 from emotion_llama.perception.compose import compose_reason
-from emotion_llama.train.preference.facts import Facts, VerifiableSample, samples_from_clips
+from emotion_llama.train.preference.facts import Facts, VerifiableSample
 from emotion_llama.train.preference.rewards import (
     applicable,
     count_clues,
@@ -118,41 +118,6 @@ def test_which_rewards_apply_does_not_depend_on_the_answer():
     assert applicable(SEEN, settings) == {"label_match", "format", "supported_clues"}
     assert applicable(Facts("emotion", (), words=frozenset({"happy"})), settings) == {"wheel_f1", "format"}
     assert applicable(REASON, settings) == {"label_match", "format"}
-
-
-def test_samples_from_a_manifest():
-    clips = [
-        Clip(clip="a", transcript="hello", emotion="joy", observations=(SMILE, LOUD)),
-        Clip(clip="b", transcript="no", emotion="sad"),
-    ]
-    found = samples_from_clips(clips, LABELS, ("emotion", "reason", "audio"), seed=0)
-    assert [(s.sample.clip, s.sample.task) for s in found] == [
-        ("a", "emotion"), ("a", "reason"), ("a", "audio"), ("b", "emotion"),
-    ]  # fmt: skip
-    first, reason = found[0], found[1]
-    assert first.sample.answer == first.facts.label == "happy" and first.sample.clues == ()
-    assert sorted(first.sample.labels) == sorted(LABELS) and first.facts.labels == first.sample.labels
-    assert set(reason.sample.clues) == {"he smiles", "the voice is loud"}
-    assert score(reason.sample.answer, reason.facts, RewardSettings())["supported_clues"] == 1.0
-    assert len({s.sample.labels for s in samples_from_clips(clips * 9, LABELS, ("emotion",), seed=0)}) > 3
-    assert found == samples_from_clips(clips, LABELS, ("emotion", "reason", "audio"), seed=0)
-    free = samples_from_clips(
-        [Clip(clip="c", transcript="x", emotion="joy", labels=("joy", "calm"))], (), ("emotion",), 0
-    )
-    assert free[0].facts.words == {"joy", "calm"} and free[0].sample.labels == ()
-
-
-@pytest.mark.parametrize(
-    ("clip", "message"),
-    [
-        (Clip(clip="x", transcript="hi"), "clip x: expected an emotion"),
-        (Clip(clip="x", transcript="hi", emotion="bored"), "clip x: label 'bored'"),
-        (Clip(clip="x", emotion="sad"), "clip x: expected a transcript or observations"),
-    ],
-)
-def test_clips_that_cannot_be_checked_are_named(clip, message):
-    with pytest.raises(UsageError, match=message):
-        samples_from_clips([clip], LABELS, ("emotion",), 0)
 
 
 def test_a_right_label_outside_the_set_is_refused():

@@ -46,6 +46,7 @@ _REFUSED = {
 }
 _DEFAULTS: dict[str, Any] = {
     "learning_rate": 5e-5,  # TRL's own 1e-6 is meant for all weights, here a few low-rank ones move
+    "gradient_checkpointing": False,  # the model comes set up as model.gradient_checkpointing says
     "disable_dropout": True,  # with it the policy would differ from itself between sampling and scoring
     "report_to": "tensorboard",
     "logging_steps": 1,

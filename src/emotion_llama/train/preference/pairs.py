@@ -126,7 +126,7 @@ def read_pairs(path: Path, find: Find) -> list[Pair]:
         if len(found) != 1:
             raise ManifestError(
                 f"{path}:{line}: expected one sample of clip {row.clip!r} with task {row.task!r}, found {len(found)}; "
-                "a pair belongs to one question about one training clip"
+                "a pair belongs to one question about one training clip (source/clip where two sources share a name)"
             )
         if row.chosen.strip() == row.rejected.strip() or not row.chosen.strip():
             raise ManifestError(f"{path}:{line}: expected two different answers, the chosen one not empty")
@@ -138,7 +138,7 @@ def read_pairs(path: Path, find: Find) -> list[Pair]:
 
 def _read_rows(path: Path) -> list[tuple[int, PairRow]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # an answer may hold other characters that end a line
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path}: cannot be read as text ({error})") from error
     rows = []

@@ -33,7 +33,6 @@ def as_policy(model: EmotionLlamaForConditionalGeneration) -> Iterator[None]:
     dropouts = [(module, module.p) for module in model.modules() if isinstance(module, nn.Dropout)]
     configs = (model.config.get_text_config(), model.generation_config)
     pads = [config.pad_token_id for config in configs]
-    trained = {name: parameter.requires_grad for name, parameter in model.named_parameters()}
     setattr(model, _BACKBONE, MethodType(_spliced_decoder, model))
     model.base_model_prefix = _BACKBONE  # where TRL's patch looks the backbone up
     try:
@@ -46,8 +45,6 @@ def as_policy(model: EmotionLlamaForConditionalGeneration) -> Iterator[None]:
             module.p = share
         for config, pad in zip(configs, pads, strict=True):
             config.pad_token_id = pad
-        for name, parameter in model.named_parameters():
-            parameter.requires_grad_(trained[name])
         model.eval()
 
 

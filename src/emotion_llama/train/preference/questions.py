@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from emotion_llama.clip import Channel, Modality, Task
 from emotion_llama.labels import canonical, is_known
@@ -16,10 +15,8 @@ from emotion_llama.train.config import FeatureSettings, TrainConfig
 from emotion_llama.train.examples import Example
 from emotion_llama.train.preference.facts import Facts, VerifiableSample
 from emotion_llama.train.preference.pairs import Find
+from emotion_llama.train.run import Material, all_sources
 from emotion_llama.train.sources import Side
-
-if TYPE_CHECKING:
-    from emotion_llama.train.run import Material
 
 DRAWS = 5
 """So often, times the number of questions there can be, is drawn before those never drawn are let go."""
@@ -38,9 +35,8 @@ def draw_questions(config: TrainConfig, material: Material, side: Side, count: i
     if not examples or not count:
         return []
     settings = config.samples.model_copy(update={"blank": 0.0})
-    sampler = ClipSampler(
-        list(examples.values()), config.data.sources, material.groups, material.opinions, settings, config.seed
-    )
+    sources = all_sources(config, material)
+    sampler = ClipSampler(list(examples.values()), sources, material.groups, material.opinions, settings, config.seed)
     tasks = {task for mix in sampler.tasks.values() for task, share in mix.items() if share > 0} | {"reason"}
     found: dict[tuple[str, Task], VerifiableSample] = {}
     for index in range(DRAWS * min(count, len(examples) * len(tasks))):

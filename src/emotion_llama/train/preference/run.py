@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from accelerate import PartialState
+from datasets import disable_progress_bars
 from transformers.utils import logging as library_logging
 
 from emotion_llama.errors import UsageError
 from emotion_llama.train.build import Trainee
 from emotion_llama.train.config import TrainConfig
 from emotion_llama.train.preference.dpo import train_dpo
-from emotion_llama.train.preference.facts import VerifiableSample
 from emotion_llama.train.preference.grpo import train_grpo
 from emotion_llama.train.preference.pairs import FILE, Pair, among, pairs_from_samples, read_pairs, write_pairs
 from emotion_llama.train.preference.questions import draw_questions, finder
 from emotion_llama.train.preference.report import EVERY
 from emotion_llama.train.preference.settings import PreferenceSettings
 from emotion_llama.train.progress import console
-
-if TYPE_CHECKING:
-    from emotion_llama.train.run import Material
+from emotion_llama.train.run import Material
 
 _SHARDED = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
 _KEPT = ("data", "start_sha256", "steps", "validation", "resumed_from", "seconds", "peak_memory_mb")
@@ -38,6 +36,7 @@ def run_preference(config: TrainConfig, trainee: Trainee, material: Material, ou
     _require_whole_weights()
     assert config.preference is not None  # the settings check it
     library_logging.set_verbosity_error()
+    disable_progress_bars()  # of TRL's small tables; what takes long is the computing of references, whose bar stays
     settings = _with_logging(config, config.preference)
     asked = (trainee.model, trainee.processor)
     held_back = draw_questions(config, material, "validation", settings.questions_validation)
@@ -83,7 +82,7 @@ def _pairs(
     """Read the user's pairs, or those this run made before; else make and write them."""
     if settings.pairs.file is not None:
         return read_pairs(Path(config.data.root) / settings.pairs.file, finder(config, material))
-    samples: list[VerifiableSample] = draw_questions(config, material, "train", settings.questions)
+    samples = draw_questions(config, material, "train", settings.questions)
     if (out / FILE).is_file():
         return read_pairs(out / FILE, among([sample.sample for sample in samples]))
     pairs = pairs_from_samples(samples, trainee.model, trainee.processor, settings, config.seed)

@@ -21,7 +21,7 @@ from transformers import PrinterCallback, Trainer
 from transformers.integrations import TensorBoardCallback
 
 from emotion_llama.environment import git_commit, versions
-from emotion_llama.errors import UsageError
+from emotion_llama.errors import ModelError, UsageError
 from emotion_llama.model.checkpoint import adapter_sha256, fill_adapter, save_adapter
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 from emotion_llama.model.processing import EmotionLlamaProcessor
@@ -104,14 +104,24 @@ class TrainingRun:
         return record
 
     def _train(self, make_trainer: Callable[[], Trainer], last: str | None) -> list[dict[str, Any]]:
-        """Run the steps, from checkpoint `last` where there is one; gives what each logged."""
+        """Run the steps, from checkpoint `last` where there is one; gives what each logged.
+
+        Raises `ModelError` saying what to lower when a step runs out of memory.
+        """
         with as_policy(self.model):
             trainer = make_trainer()
             if trainer.pop_callback(TensorBoardCallback) is not None:
                 trainer.add_callback(_Scalars(SummaryWriter(str(self.out / "tensorboard"))))
             trainer.remove_callback(PrinterCallback)
             trainer.add_callback(StepReport())
-            trainer.train(resume_from_checkpoint=last)
+            try:
+                trainer.train(resume_from_checkpoint=last)
+            except (torch.OutOfMemoryError, MemoryError) as error:
+                raise ModelError(
+                    "out of memory in a training step: lower trl.per_device_train_batch_size and raise "
+                    "trl.gradient_accumulation_steps by the same factor, or set model.gradient_checkpointing: true, or "
+                    f"model.quantize: nf4 on a GPU ({error})"
+                ) from error
             return [_plain(row) for row in trainer.state.log_history if "loss" in row]
 
     def _held_back(self) -> dict[str, float | int] | None:
