@@ -51,6 +51,7 @@ docs: install-dev
 
 bench: assets install-dev
 	$(BIN)/python benchmarks/speed.py --json docs/speed.json
+	$(BIN)/python benchmarks/training.py --json docs/training-speed.json
 	$(BIN)/python benchmarks/tables.py
 
 # Train the shipped nano weights, and score them; both need DATA, the folder of research data sets (docs/training.md).

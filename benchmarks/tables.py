@@ -1,7 +1,8 @@
 """Put measured numbers into the documents: `python benchmarks/tables.py`, or `--check` to see that they agree.
 
-docs/results.json (`make score`) and docs/speed.json (`make bench`) are rendered as Markdown tables between
-`<!-- scores -->` or `<!-- speed -->` and `<!-- end -->` in README.md and the model card: no number is typed by hand.
+docs/results.json (`make score`), docs/speed.json and docs/training-speed.json (`make bench`) are rendered as Markdown
+tables between `<!-- scores -->`, `<!-- speed -->` or `<!-- training speed -->` and `<!-- end -->` in the documents: no
+number is typed by hand.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = (ROOT / "README.md", ROOT / "src/emotion_llama/weights/nano/MODEL_CARD.md")
+DOCUMENTS = (
+    ROOT / "README.md",
+    ROOT / "src/emotion_llama/weights/nano/MODEL_CARD.md",
+    ROOT / "docs/training.md",
+)
 
 
 def scores(record: dict[str, Any]) -> str:
@@ -148,6 +153,25 @@ def speed(record: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"Measured with `make bench` on {record['machine']}, {record['dtype']}."])
 
 
+def training_speed(record: dict[str, Any]) -> str:
+    """Render the figures of `make bench` about training."""
+    saved = 1 - record["memory_mb_checkpointing"] / record["memory_mb"]
+    rows = {
+        "to look at and listen to a 3.5 s clip": f"{record['encode_s_a_clip']:.2f} s",
+        "to read its features from the warm cache": f"{1000 * record['draw_s_a_clip']:.1f} ms "
+        f"({record['features_ratio']:.0f}× faster)",
+        f"to train on it, in batches of {record['batch_size']}": f"{record['train_s_a_clip']:.2f} s "
+        f"({record['samples_per_s']:.1f} samples/s)",
+        "the same, if every clip were encoded in every epoch": f"{record['samples_per_s_encoding_every_time']:.2f} "
+        f"samples/s: the cache makes the whole {record['whole_ratio']:.1f}× faster",
+        "peak memory of the process": f"{record['memory_mb'] / 1000:.1f} GB",
+        "the same with `model.gradient_checkpointing=true`": f"{record['memory_mb_checkpointing'] / 1000:.1f} GB "
+        f"({100 * saved:.0f} % less), a step takes {record['step_s_checkpointing'] / record['step_s']:.2f}× as long",
+    }
+    lines = ["| what | measured |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
+    return "\n".join([*lines, "", f"Measured with `make bench` on {record['machine']}."])
+
+
 def fill(text: str, tables: dict[str, str]) -> str:
     """Replace what stands between the markers."""
     for name, table in tables.items():
@@ -168,6 +192,7 @@ def main() -> int:
     tables = {
         "scores": scores(json.loads((ROOT / "docs/results.json").read_text(encoding="utf-8"))),
         "speed": speed(json.loads((ROOT / "docs/speed.json").read_text(encoding="utf-8"))),
+        "training speed": training_speed(json.loads((ROOT / "docs/training-speed.json").read_text(encoding="utf-8"))),
     }
     stale = []
     whole = results(json.loads((ROOT / "docs/results.json").read_text(encoding="utf-8")))
