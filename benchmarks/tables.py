@@ -164,7 +164,8 @@ def training_speed(record: dict[str, Any]) -> str:
         f"({record['samples_per_s']:.1f} samples/s)",
         "the same, if every clip were encoded in every epoch": f"{record['samples_per_s_encoding_every_time']:.2f} "
         f"samples/s: the cache makes the whole {record['whole_ratio']:.1f}× faster",
-        "peak memory of the process": f"{record['memory_mb'] / 1000:.1f} GB",
+        "memory before the first step": f"{record['memory_before_mb'] / 1000:.1f} GB",
+        "peak memory while training": f"{record['memory_mb'] / 1000:.1f} GB",
         "the same with `model.gradient_checkpointing=true`": f"{record['memory_mb_checkpointing'] / 1000:.1f} GB "
         f"({100 * saved:.0f} % less), a step takes {record['step_s_checkpointing'] / record['step_s']:.2f}× as long",
     }

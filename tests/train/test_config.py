@@ -39,6 +39,7 @@ MakeConfig = Callable[..., TrainConfig]
         ),
         ("schedule.batch_size=0", "greater than or equal to 1"),
         ("model.quantize=int8", "nf4"),
+        ("validation={metric: last, patience: 2}", "metric last has none"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(make_config: MakeConfig, word: str, message: str) -> None:

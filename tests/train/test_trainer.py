@@ -156,10 +156,10 @@ def test_dropout_differs_from_step_to_step_and_by_seed(tmp_path: Path) -> None:
     assert largest_difference(ends[1], ends[2]) > 1e-5
 
 
-def _patient(tmp_path: Path, out: str) -> EmotionTrainer:
+def _patient(tmp_path: Path, out: str, *more: str) -> EmotionTrainer:
     """The rate is so low that no answer changes: no validation is better than the first."""
     changes = ("schedule.steps=12", "schedule.learning_rate=1e-5", "validation.every=2", "validation.metric=uar")
-    return _fresh(tmp_path, *changes, "validation.patience=2", "out=" + str(tmp_path / out))
+    return _fresh(tmp_path, *changes, "validation.patience=2", "out=" + str(tmp_path / out), *more)
 
 
 def test_early_stopping_counts_on_after_a_kill(tmp_path: Path) -> None:
@@ -194,6 +194,15 @@ def test_the_best_checkpoint_is_kept_and_put_back(tmp_path: Path) -> None:
     trainer.save_final(tmp_path / "final")
     assert largest_difference(weights(tmp_path / "final"), best) == 0.0
     assert largest_difference(weights(last_checkpoint(tmp_path / "run" / "checkpoints") or tmp_path), best) > 1e-6
+
+
+def test_the_last_weights_are_kept_where_nothing_chooses(tmp_path: Path) -> None:
+    trainer = _patient(tmp_path, "run", "validation.metric=last", "validation.patience=null")
+    trainer.train()
+    assert trainer.state.best_metric is None and len(trainer.validation_scores) > 2
+    trainer.save_final(tmp_path / "final")
+    newest = last_checkpoint(tmp_path / "run" / "checkpoints")
+    assert newest is not None and largest_difference(weights(tmp_path / "final"), weights(newest)) == 0.0
 
 
 def test_a_loss_that_is_no_number_names_the_clips(tmp_path: Path) -> None:

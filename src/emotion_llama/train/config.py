@@ -17,7 +17,7 @@ Kind = Literal[
     "iemocap", "questions",
 ]  # fmt: skip
 SampleTask = Literal["emotion", "reason", "visual", "audio"]
-Metric = Literal["war", "uar", "weighted_f1", "nll"]
+Metric = Literal["war", "uar", "weighted_f1", "nll", "last"]
 
 
 def _some_task(mix: dict[SampleTask, float]) -> dict[SampleTask, float]:
@@ -299,8 +299,10 @@ class ScheduleSettings(Settings):
 class ValidationSettings(Settings):
     """How the best checkpoint is chosen, on the validation side only.
 
-    Every `every` steps up to `clips` clips of each source are scored; `metric` is averaged over the sources.
-    `patience`: stop after so many validations without a gain (`None` = run all steps).
+    Every `every` steps up to `clips` clips of each source are scored, calibrated on themselves where the run is
+    calibrated at its end; `metric` is averaged over the sources. "last" keeps the last weights: label scores say
+    nothing of reasons, which need more steps. `patience`: stop after so many validations without a gain (`None` = run
+    all steps).
     """
 
     side: str = "validation"
@@ -317,6 +319,8 @@ class ValidationSettings(Settings):
                 f"side {self.side!r}: the best checkpoint is chosen on the validation side; a score of the {self.side} "
                 "side that chose anything says nothing about new people. Leave this key out"
             )
+        if self.metric == "last" and self.patience is not None:
+            raise ValueError("patience: stops by a score, and metric last has none; leave one of them out")
         return self
 
 

@@ -277,6 +277,7 @@ def training_arguments(config: TrainConfig, out: Path, *, validate: bool) -> Tra
     library_logging.set_verbosity_error()
     library_logging.disable_progress_bar()
     schedule, validation = config.schedule, config.validation
+    choose = validate and validation.metric != "last"
     cuda = torch.cuda.is_available()
     return TrainingArguments(
         output_dir=str(out / CHECKPOINTS),
@@ -289,10 +290,10 @@ def training_arguments(config: TrainConfig, out: Path, *, validate: bool) -> Tra
         save_strategy="steps",
         save_steps=validation.every,
         save_total_limit=config.keep_checkpoints,
-        load_best_model_at_end=validate,
+        load_best_model_at_end=choose,
         restore_callback_states_from_checkpoint=True,
-        metric_for_best_model=f"eval_{validation.metric}" if validate else None,
-        greater_is_better=validation.metric != "nll" if validate else None,
+        metric_for_best_model=f"eval_{validation.metric}" if choose else None,
+        greater_is_better=validation.metric != "nll" if choose else None,
         logging_steps=LOG_EVERY,
         logging_first_step=True,
         report_to=list(config.trackers) or "none",

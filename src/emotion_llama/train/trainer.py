@@ -36,6 +36,7 @@ from emotion_llama.model.modeling import IGNORED, EmotionLlamaForConditionalGene
 from emotion_llama.model.processing import EmotionLlamaProcessor, TrainSample
 from emotion_llama.model.score import ClipReader
 from emotion_llama.train import schedule
+from emotion_llama.train.calibrate import calibrate
 from emotion_llama.train.config import ScheduleSettings, TrainConfig
 from emotion_llama.train.dataset import Samples
 from emotion_llama.train.validate import Answered, Scores, answer_together, averaged, by_source
@@ -108,6 +109,7 @@ class EmotionTrainer(Trainer):  # type: ignore[misc]  # untyped library
         self.schedule: ScheduleSettings = config.schedule
         self.validation = list(validation)
         self.seed = config.seed
+        self.calibrated = config.calibration is not None
         self.reader_processor = processor
         self.task_losses: dict[str, list[float]] = {}
         self.validation_scores: dict[int, dict[str, Scores]] = {}
@@ -191,7 +193,8 @@ class EmotionTrainer(Trainer):  # type: ignore[misc]  # untyped library
         model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
         mode = model.training
         state = torch.get_rng_state()
-        scores = by_source(self.answers(self.validation, orders=1))
+        answers = self.answers(self.validation, orders=1)
+        scores = by_source(answers, calibrate(answers, "themselves") if self.calibrated else None)
         torch.set_rng_state(state)
         model.train(mode)
         self.validation_scores[self.state.global_step] = scores

@@ -98,7 +98,9 @@ def test_clips_beside_their_own_person_are_asked_about_too(material, make_config
     population = {"audio_mix": next(e.arrays["audio_mix"] for e in material.examples if e.source == "voices")[0]}
     shifted = with_baselines([replace(e, take=e.id) for e in material.examples], config.data.sources, population, 0)
     assert shifted
-    found = draw_questions(config, replace(material, examples=[*material.examples, *shifted]), "train", 150)
+    found = draw_questions(
+        config, replace(material, examples=[*material.examples, *shifted], population=population), "train", 150
+    )
     assert any(q.sample.clip.endswith("@person") for q in found)
 
 
