@@ -35,7 +35,7 @@ def convert(raw_dir: Path, out_dir: Path) -> None:
     net = FaceExpressionNet()
     net.load_state_dict(tensors, strict=True)
     with torch.inference_mode():
-        probabilities, _ = net.eval()(check_face())
+        probabilities = net.eval()(check_face())[0]
     require_close(raw, "probabilities", probabilities, _CHECK, _TOLERANCE)
     save_tensors(tensors, out_dir / WEIGHTS_FILE)
 
