@@ -1,8 +1,9 @@
 """Put measured numbers into the documents: `python benchmarks/tables.py`, or `--check` to see that they agree.
 
-docs/results.json (`make score`), docs/speed.json and docs/training-speed.json (`make bench`) are rendered as Markdown
-tables between `<!-- scores -->`, `<!-- speed -->` or `<!-- training speed -->` and `<!-- end -->` in the documents: no
-number is typed by hand.
+docs/results.json (`make score`), docs/trainings and docs/ablations (`publish.py`), docs/speed.json and
+docs/training-speed.json (`make bench`) are rendered as docs/results.md, and as Markdown tables between the markers
+`<!-- scores -->`, `<!-- trainings -->`, `<!-- speed -->` or `<!-- training speed -->` and `<!-- end -->` of the
+documents: no number is typed by hand.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +56,86 @@ def results(record: dict[str, Any]) -> str:
     ]
     for row in record["rows"]:
         lines += _result(row)
+    if record.get("reasons"):
+        lines += ["## Do the reasons fit the measurements?", "", reasons(record), ""]
+        lines += ["`generated`: the language model's own text; `composed`: put together from measured clues for the "
+                  "label given, without a language model.", ""]  # fmt: skip
+    if _published("trainings"):
+        lines += ["## Trainings, beside logistic regression", "", trainings(_published("trainings")), ""]
+    lines += ablations()
     for run in record["robustness"]:
         lines += _damaged(run)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def reasons(record: dict[str, Any]) -> str:
+    """Render how far the reasons fit the measurements, a line a kind of text."""
+    lines = [
+        "| test part | text | n | checkable signs | channels | agree with the measurements | with another clip's "
+        "| conclude the label | distinct-2 |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in record["reasons"]:
+        for kind, one in row["texts"].items():
+            found = one["metrics"]
+            lines.append(
+                f"| {row['part']}, {row['inputs']} | {kind} | {one['n']} | {interval(found['checkable_per_answer'])} "
+                f"| {plain(found['channels_per_answer'])} | {interval(found['supported_of_checked'])} "
+                f"| {interval(found['shuffled_supported_of_checked'])} | {interval(found['names_the_label'])} "
+                f"| {'–' if one['distinct_2'] is None else format(one['distinct_2'], '.3f')} |"
+            )
+    return "\n".join(lines)
+
+
+def trainings(records: Sequence[dict[str, Any]]) -> str:
+    """Render the test scores of trainings beside logistic regression on the same features, a line a test source."""
+    lines = [
+        "| training | test part | n | WAR (95 %) | UAR | weighted F1 | ECE | without the heads | logistic regression "
+        "| above it (95 %) | order sensitivity |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for record in records:
+        for source, one in record["test"].items():
+            low, high = one["intervals"]["war"]
+            regression, above = "–", "–"
+            if "above_baseline" in one:
+                regression = f"{one['baseline']['war']:.3f}"
+                above = "{:+.3f} ({:+.3f} to {:+.3f})".format(*one["above_baseline"]["war"])
+            lines.append(
+                f"| {record['name']} | {source} | {one['n']} | {one['war']:.3f} ({low:.3f}–{high:.3f}) "
+                f"| {one['uar']:.3f} | {one['weighted_f1']:.3f} | {one['ece']:.3f} | {one['without_heads']['war']:.3f} "
+                f"| {regression} | {above} | {one['order_sensitivity']:.3f} |"
+            )
+    times = [f"{record['name']} {record['seconds'] / 60:.0f} minutes, seed {record['seed']}" for record in records]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "Written by `emotion-llama train configs/train/NAME.yaml` into `training.json` and copied by "
+            f"`benchmarks/publish.py`: {'; '.join(times)}. Logistic regression sees the same features of the same "
+            "people, one regression an input, put together by their mean; differences are on the same clips, drawn by "
+            "person. “Without the heads” leaves out what the emotion heads think and keeps the language model alone. "
+            "`@person` is with the person's own mean taken off, from other clips of the person.",
+        ]
+    )
+
+
+def _published(name: str) -> list[dict[str, Any]]:
+    files = sorted((ROOT / "docs" / name).glob("*.json"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in files]
+
+
+def ablations() -> list[str]:
+    """Give the tables of the published ablations, one heading lower, each with its figure."""
+    lines: list[str] = []
+    for path in sorted((ROOT / "docs/ablations").glob("*.md")):
+        text = re.sub(r"^#", "##", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        heading, rest = text.split("\n", 1)
+        picture = path.with_suffix(".svg")
+        shown = [f"![{heading.strip('# ')}](ablations/{picture.name})", ""] if picture.is_file() else []
+        command = f"emotion-llama ablate configs/ablate/{path.stem}.yaml --data $DATA"
+        lines += [heading, "", *shown, rest.strip(), "", "```", command, "```", ""]
+    return lines
 
 
 def _result(row: dict[str, Any]) -> list[str]:
@@ -192,6 +271,7 @@ def main() -> int:
     arguments = parser.parse_args()
     tables = {
         "scores": scores(json.loads((ROOT / "docs/results.json").read_text(encoding="utf-8"))),
+        "trainings": trainings([one for one in _published("trainings") if one["name"] == "nano"]),
         "speed": speed(json.loads((ROOT / "docs/speed.json").read_text(encoding="utf-8"))),
         "training speed": training_speed(json.loads((ROOT / "docs/training-speed.json").read_text(encoding="utf-8"))),
     }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -17,18 +16,12 @@ from emotion_llama.datasets.splits import read_split
 from emotion_llama.labels import LABEL_SETS
 from emotion_llama.manifest import read_manifest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "crema_d_baseline.py"
 ACTORS = range(1001, 1025)
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("crema_d_baseline", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def benchmark(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("crema_d_baseline")
 
 
 def feature_set(folder: Path, seed: int = 0, wrong_test: bool = False) -> Path:

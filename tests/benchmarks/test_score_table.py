@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,26 +15,18 @@ from emotion_llama.evaluate.scored import ScoredClip
 from emotion_llama.evaluate.suites import find_suite
 from emotion_llama.metrics.statistic import Metric
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-
-
-def module(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", FOLDER / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = found  # dataclasses look their module up
-    spec.loader.exec_module(found)
-    return found
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+Script = Callable[[str], ModuleType]
 
 
 @pytest.fixture(scope="module")
-def score() -> ModuleType:
-    return module("score")
+def score(script: Script) -> ModuleType:
+    return script("score")
 
 
 @pytest.fixture(scope="module")
-def tables() -> ModuleType:
-    return module("tables")
+def tables(script: Script) -> ModuleType:
+    return script("tables")
 
 
 FOUR = [ScoredClip(part="voice", clip=str(n), speaker=f"Actor_{n % 4}", answered=True) for n in range(8)]
@@ -104,5 +95,5 @@ def test_the_tables_hold_the_figures_and_the_commands(score: ModuleType, tables:
 
 
 def test_the_documents_agree_with_the_record(tables: ModuleType) -> None:
-    record = json.loads((FOLDER.parent / "docs/results.json").read_text(encoding="utf-8"))
-    assert (FOLDER.parent / "docs/results.md").read_text(encoding="utf-8") == tables.results(record)
+    record = json.loads((DOCS / "results.json").read_text(encoding="utf-8"))
+    assert (DOCS / "results.md").read_text(encoding="utf-8") == tables.results(record)

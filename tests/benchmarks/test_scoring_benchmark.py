@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -14,17 +14,10 @@ import pytest
 from emotion_llama.evaluate.predictions import read_predictions
 from emotion_llama.manifest import read_manifest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "scoring.py"
-
 
 @pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("scoring_benchmark", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def benchmark(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("scoring")
 
 
 def test_files_are_read_back(benchmark: ModuleType, tmp_path: Path) -> None:

@@ -51,6 +51,45 @@ def test_shares_by_hand() -> None:
     assert found["n_checked"] == 3
 
 
+def test_channels_and_label_by_hand() -> None:
+    """Three answers: face and voice, one of them wrong; a sign not measured; another label than the one given."""
+    fields = {"action_units": FROWNING, "voice": VOICE, "emotion": "happy", "probabilities": {"happy": 0.6, "sad": 0.4}}
+    found = run(
+        [
+            answer("c0", "She smiles and speaks loudly. So the emotion is happy.", **fields),
+            answer("c1", "There are tears in her eyes. So the emotion is happy.", **fields),
+            answer("c2", "He frowns. So the emotion is sad.", **fields),
+            answer("c3", "He frowns.", **(fields | {"emotion": None, "probabilities": None})),
+        ]
+    )
+    values = {name: metric["value"] for name, metric in found["metrics"].items()}
+    assert values["checkable_per_answer"] == pytest.approx(4 / 4)
+    assert values["channels_per_answer"] == pytest.approx((2 + 0 + 1 + 1) / 4)
+    assert values["names_the_label"] == pytest.approx(2 / 3)  # an answer without a label is no disagreement
+
+
+def test_generated_and_composed_texts_are_scored_apart() -> None:
+    """The model says what is not so; what is composed of the clues is borne out, and concludes the label given."""
+    brows = Observation(
+        channel="face", text="the brows are lowered", source="mesh-au-1", name="AU04", value=3.0, confidence=0.9,
+        supports=("anger",),
+    )  # fmt: skip
+    fields = {"action_units": FROWNING, "evidence": (brows,), "emotion": "angry", "probabilities": {"angry": 1.0}}
+    own = "She smiles."
+    found = run([answer(f"c{i}", own, raw={"reason": own, "emotion": "angry"}, **fields) for i in range(4)])
+    generated, composed = found["texts"]["generated"], found["texts"]["composed"]
+    assert generated["n"] == composed["n"] == 4
+    assert generated["metrics"]["supported_of_checked"]["value"] == 0.0
+    assert generated["metrics"]["names_the_label"]["value"] == 0.0
+    assert composed["metrics"]["supported_of_checked"]["value"] == 1.0
+    assert composed["metrics"]["names_the_label"]["value"] == 1.0
+    assert generated["distinct_2"] == pytest.approx(1 / 4)  # one pair, four times
+
+
+def test_a_system_without_texts_of_its_own_has_none_apart() -> None:
+    assert run([answer("c0", "He smiles.", action_units=SMILING)])["texts"] == {}
+
+
 def test_intervals_hold_the_value() -> None:
     texts = ["He smiles.", "He frowns."] * 20
     found = run([answer(f"c{i}", text, action_units=SMILING) for i, text in enumerate(texts)])

@@ -17,7 +17,17 @@ VERDICTS = ("supported", "contradicted", "unverifiable")
 _FAITHFULNESS = {
     "supported_above_shuffled": "supported of those checked, above the control",
     "claims_per_answer": "signs that an answer names",
+    "checkable_per_answer": "of these, signs that could be checked",
+    "channels_per_answer": "channels (face, voice, words) these are about",
     "without_claims": "answers that name no sign",
+    "names_the_label": "answers that conclude the label given",
+}
+_TEXTS = {
+    "supported_of_checked": "supported of those checked",
+    "shuffled_supported_of_checked": "control: another clip's",
+    "checkable_per_answer": "checkable signs",
+    "channels_per_answer": "channels",
+    "names_the_label": "concludes the label given",
 }
 
 
@@ -123,6 +133,10 @@ def _faithfulness(found: Mapping[str, Any]) -> Facts:
         rows += [(words, cell(metrics[name])) for name, words in _FAITHFULNESS.items() if name in metrics]
     else:
         rows += facts({"metrics": metrics}).rows
+    if found.get("distinct_2") is not None:
+        rows.append(("different pairs of words (distinct-2)", f"{found['distinct_2']:.3f}"))
+    if found.get("texts"):
+        rows.append(("the model's own texts, and texts composed of the clues", _texts(found["texts"])))
     if found.get("frequent_contradicted"):
         wrong = tuple(
             (row["text"], row["channel"], f"{row['n']} of {row['of']}") for row in found["frequent_contradicted"]
@@ -131,6 +145,7 @@ def _faithfulness(found: Mapping[str, Any]) -> Facts:
     rows += _examples(found.get("clips", ()))
     rows += [("note", note) for note in found.get("notes", ())]
     known = {"metrics", "clips", "notes", "frequent_contradicted", "n_answers", "n_checked", "n_without_measurements"}
+    known |= {"texts", "distinct_2"}
     return Facts([*rows, *facts({key: value for key, value in found.items() if key not in known}).rows])
 
 
@@ -144,6 +159,20 @@ def _shares(metrics: Mapping[str, Any]) -> Table:
         if any(one is not None and one["value"] is not None for one in row):
             rows.append((title, *(_share(one) for one in row)))
     return Table(("", *VERDICTS, "supported of those checked"), tuple(rows))
+
+
+def _texts(found: Mapping[str, Any]) -> Table:
+    """A row a kind of text."""
+    rows = [
+        (
+            kind,
+            str(one["n"]),
+            *(_share(one["metrics"].get(name)) for name in _TEXTS),
+            "–" if one["distinct_2"] is None else f"{one['distinct_2']:.3f}",
+        )
+        for kind, one in found.items()
+    ]
+    return Table(("text", "n", *_TEXTS.values(), "distinct-2"), tuple(rows))
 
 
 def _share(metric: Mapping[str, Any] | None) -> str:
