@@ -28,7 +28,7 @@ FOLDER = ROOT / "configs" / "train"
 SHIPPED = sorted(FOLDER.glob("*.yaml"))
 PROMISED = {
     "paper-stage1", "paper-stage2", "paper-mer2023", "paper-dfew-tuned", "qlora-7b-24gb", "nano", "nano-meld",
-    "nano-features", "nano-voice", "nano-dpo", "nano-grpo", "own-data",
+    "nano-features", "nano-voice", "nano-cross", "nano-dpo", "nano-grpo", "own-data",
 }  # fmt: skip
 GUIDE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -98,6 +98,21 @@ def test_excluded_speakers_are_on_no_side(tmp_path: Path, read: Read) -> None:
         read(exclude=["A", "B", "C"])
 
 
+def test_labels_left_out_are_not_read_by_word_or_meaning(tmp_path: Path, read: Read) -> None:
+    """A corpus with a label that the asked set lacks can still be scored on the others."""
+    lines = [
+        {"clip": "a.mp4", "speaker": "A", "emotion": "bored"},
+        {"clip": "b.mp4", "speaker": "B", "emotion": "Boredom"},
+        {"clip": "c.mp4", "speaker": "C", "emotion": "sad"},
+        {"clip": "d.mp4", "speaker": "D", "emotion": "my own word"},
+    ]
+    write(tmp_path / "m.jsonl", lines)
+    kept = [i.label for i in read(labels=["sad", "happy"], leave_out=["bored", "My own word"])]
+    assert kept == ["sad"]
+    with pytest.raises(ManifestError, match=r"label 'bored' is not in its set"):
+        read(labels=["sad", "my own word"])
+
+
 def test_general_questions_need_a_question_and_its_answer(tmp_path: Path, read: Read) -> None:
     line = {"clip": "q1", "path": "", "transcript": "", "question": "What is two and two?", "reasoning": "Four."}
     write(tmp_path / "m.jsonl", [line])

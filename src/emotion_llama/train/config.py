@@ -165,11 +165,11 @@ class Source(Settings):
     `path` (and `validation_path`, `test_path`: manifests of their own for these sides) are relative to `data.root`.
     Sides come from `split`: the name of a shipped split or a split file; "official" (the data set's own, where its
     reader knows one); "folds" (`data.folds`); shares by speaker; or `side` puts every clip on one side. `labels` is the
-    set these clips are asked about: the name of a set or words. `weight`: how often the source is drawn, relative to
-    the others. `tasks` overrides the run's task mix. `words`: whether a transcript is given, recognised or left out.
-    `limit`: at most so many clips a label on the training side. `copies`: augmented copies of each training clip.
-    `baseline`: show each clip a second time, beside its own person's baseline (`model.recentre`), as the source
-    "NAME@person": made of all "others", or of so many.
+    set these clips are asked about: the name of a set or words; clips of the labels `leave_out` are not read. `weight`:
+    how often the source is drawn, relative to the others. `tasks` overrides the run's task mix. `words`: whether a
+    transcript is given, recognised or left out. `limit`: at most so many clips a label on the training side. `copies`:
+    augmented copies of each training clip. `baseline`: show each clip a second time, beside its own person's baseline
+    (`model.recentre`), as the source "NAME@person": made of all "others", or of so many.
     """
 
     name: str = ""
@@ -181,6 +181,7 @@ class Source(Settings):
     split: str | SplitShares | None = None
     side: Literal["train", "validation", "test"] | None = None
     labels: str | tuple[str, ...] = ""
+    leave_out: tuple[str, ...] = ()
     weight: float = Field(default=1.0, ge=0.0)
     tasks: TaskMix | None = None
     words: Literal["given", "heard", "none"] = "given"

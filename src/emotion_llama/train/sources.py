@@ -87,9 +87,12 @@ def read_source(source: Source, data: DataSettings) -> list[Item]:
                 found = [replace(item, side=item.side or "train") for item in found]
             found += [replace(item, side=side) for item in more]  # type: ignore[arg-type]  # one of the two sides
     left_out = {*data.exclude, *source.exclude}
-    kept = [_labelled(item, source) for item in found if item.clip.speaker not in left_out]
-    if not kept:
-        raise ManifestError(f"source {source.name}: no clip is left of {root / source.path}; check exclude and part")
+    chosen = [item for item in found if item.clip.speaker not in left_out and not _left_out(item, source)]
+    if not chosen:
+        raise ManifestError(
+            f"source {source.name}: no clip is left of {root / source.path}; check exclude, leave_out and part"
+        )
+    kept = [_labelled(item, source) for item in chosen]
     return kept
 
 
@@ -100,6 +103,15 @@ def list_sha256(items: Iterable[Item]) -> str:
         for i in items
     )
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+def _left_out(item: Item, source: Source) -> bool:
+    """Whether the clip has one of the labels that are not read, by word or meaning."""
+    word = (item.clip.emotion or "").strip().lower()
+    meant = canonical(word) if is_known(word) else word
+    return bool(word) and any(
+        meant == (canonical(name) if is_known(name) else name.lower()) for name in source.leave_out
+    )
 
 
 def _labelled(item: Item, source: Source) -> Item:
