@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 Script = Callable[[str], ModuleType]
-SCORES = {"war": 0.75, "uar": 0.7, "weighted_f1": 0.74, "ece": 0.05, "nll": 0.8, "order_sensitivity": 0.01, "n": 40}
+SCORES = {"war": 0.75, "uar": 0.7, "weighted_f1": 0.74, "ece": 0.05, "nll": 0.8, "order_spread": 0.02, "n": 40}
 BESIDE = {"baseline": {"war": 0.7}, "above_baseline": {"war": [0.05, -0.02, 0.12]}}
 
 
@@ -32,9 +32,9 @@ def test_a_training_is_published_and_rendered(script: Script, tmp_path: Path) ->
     text = tables.trainings([record])
     assert (
         "| nano | voices | 40 | 0.750 (0.600–0.900) | 0.700 | 0.740 | 0.050 | 0.720 | 0.700 "
-        "| +0.050 (-0.020 to +0.120) | 0.010 |" in text
+        "| +0.050 (-0.020 to +0.120) | ± 0.010 |" in text
     )
-    assert "| nano | lines | 40 | 0.750 (0.600–0.900) | 0.700 | 0.740 | 0.050 | 0.720 | – | – | 0.010 |" in text
+    assert "| nano | lines | 40 | 0.750 (0.600–0.900) | 0.700 | 0.740 | 0.050 | 0.720 | – | – | ± 0.010 |" in text
     assert "nano 10 minutes, seed 3" in text
 
 

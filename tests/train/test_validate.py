@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,15 @@ from emotion_llama.model.score import ClipReader
 from emotion_llama.train.clip_samples import closed_samples
 from emotion_llama.train.extract import extract
 from emotion_llama.train.run import prepare, questions, read_items
-from emotion_llama.train.validate import Answered, answer_all, averaged, by_source, inputs_of_sample, scores_of
+from emotion_llama.train.validate import (
+    Answered,
+    answer_all,
+    averaged,
+    by_source,
+    inputs_of_sample,
+    order_spread,
+    scores_of,
+)
 from tests.train.tiny_run import configured, trainer_of
 
 LABELS = ("happy", "sad", "angry")
@@ -114,3 +123,16 @@ def test_validation_asks_about_validation_people_only(tmp_path: Path) -> None:
     assert len(asked) == 5 and len(set(people.values())) == 1
     assert {sample.clip for sample in asked} <= people.keys()
     assert [s.clip for s in questions(config, material, "validation", 5, 0)] == [s.clip for s in asked]
+
+
+def test_the_spread_over_label_orders_is_that_of_the_scores() -> None:
+    """Under the first order both answers are right, under the second one of them; opinions and prior stay."""
+    orders = [np.array([[2.0, 1.0, 0.0], [2.0, 1.0, 0.0]]), np.array([[0.0, 2.0, 1.0], [1.0, 0.0, 2.0]])]
+    rights = [0, 1]
+    answers = [
+        Answered(str(n), "a", LABELS, rows.mean(axis=0), np.zeros(3), right, ("audio",), 0.1, per_order=rows)
+        for n, (rows, right) in enumerate(zip(orders, rights, strict=True))
+    ]
+    assert order_spread(answers, Calibration()) == pytest.approx(0.5)
+    alone = [replace(answer, per_order=np.zeros((0, 0))) for answer in answers]
+    assert order_spread(alone, Calibration()) is None

@@ -13,13 +13,14 @@ from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.clip import Clip
 from emotion_llama.errors import OutputError
 from emotion_llama.manifest import write_manifest
+from emotion_llama.metrics.confidence import null_ece
 from emotion_llama.metrics.paired import paired_differences
 from emotion_llama.metrics.resample import intervals, speaker_codes
 from emotion_llama.train.baseline import Baseline
 from emotion_llama.train.clip_samples import closed_samples
 from emotion_llama.train.config import TrainConfig
 from emotion_llama.train.examples import Example
-from emotion_llama.train.validate import Answered, Ask, scores_of, statistics_of
+from emotion_llama.train.validate import Answered, Ask, order_spread, scores_of, statistics_of
 
 if TYPE_CHECKING:
     from emotion_llama.train.run import Material
@@ -62,14 +63,21 @@ def score_test(
 def compared(
     answers: Sequence[Answered], beside: Sequence[Chances], calibration: Calibration, people: Sequence[str], seed: int
 ) -> dict[str, Any]:
-    """Scores of one source with intervals, without the heads, and how far above logistic regression."""
+    """Scores of one source with intervals, over label orders, without the heads, and above logistic regression.
+
+    `null_ece`: median, 2.5 and 97.5 percentile of the ECE that a perfectly calibrated model has at this n.
+    """
     alone = calibration.model_copy(update={"opinion_weight": {}})
     draws: dict[str, Any] = {"n": len(answers), "groups": speaker_codes(people), "draws": DRAWS, "seed": seed}
-    mine = statistics_of([answer.probabilities(calibration) for answer in answers], answers)
+    chances = [answer.probabilities(calibration) for answer in answers]
+    table = [[one[label] for label in answers[0].labels] for one in chances]
+    mine = statistics_of(chances, answers)
     bounds = intervals(mine, [], **draws)
     found: dict[str, Any] = {
         **scores_of(answers, calibration),
         "labels": list(answers[0].labels),
+        "order_spread": order_spread(answers, calibration),
+        "null_ece": list(null_ece(table, seed=seed)),
         "intervals": {name: [bounds[name].low, bounds[name].high] for name in SCORES},
         "without_heads": {name: value for name, value in scores_of(answers, alone).items() if name in SCORES},
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ class Answered:
     """One question and what the model says: scores and prior (L,) in the order of `labels`, the right column.
 
     `inputs` really reached the model, `opinions` are those of its heads. `order_sensitivity`: how much the order of the
-    labels matters.
+    labels matters. `per_order` (O, L): the scores under each label order, `raw` is their mean; empty = not kept.
     """
 
     clip: str
@@ -43,6 +43,7 @@ class Answered:
     inputs: tuple[Modality, ...]
     order_sensitivity: float
     opinions: Opinions = field(default_factory=dict)
+    per_order: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
 
     def scores(self, calibration: Calibration) -> dict[str, float]:
         """Scores of the labels with the prior taken off and the heads' opinions added."""
@@ -79,6 +80,7 @@ def answer_all(
                 inputs=inputs_of_sample(sample, reader.model.config.groups),
                 order_sensitivity=scored.order_sensitivity,
                 opinions=opinions_of(sample.features, reader.model.config.groups),
+                per_order=scored.per_order,
             )
         )
     return found
@@ -124,6 +126,17 @@ def scores_of(answers: Sequence[Answered], calibration: Calibration | None = Non
         found |= point_scores(statistic)
     kept = {name: float(found[name][0]) for name in ("war", "uar", "weighted_f1", "nll", "ece")}
     return {**kept, "order_sensitivity": float(np.mean([a.order_sensitivity for a in answers])), "n": len(answers)}
+
+
+def order_spread(answers: Sequence[Answered], calibration: Calibration) -> float | None:
+    """Give the highest less the lowest WAR that a single label order has; `None` where orders were not kept."""
+    if min(len(answer.per_order) for answer in answers) < 2:
+        return None
+    wars = []
+    for order in range(min(len(answer.per_order) for answer in answers)):
+        single = [replace(answer, raw=answer.per_order[order]) for answer in answers]
+        wars.append(scores_of(single, calibration)["war"])
+    return max(wars) - min(wars)
 
 
 def statistics_of(chances: Sequence[Mapping[str, float]], answers: Sequence[Answered]) -> list[Statistic]:
