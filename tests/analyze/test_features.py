@@ -73,6 +73,7 @@ def test_everything_there(percept: Percept, make_faces: Callable[..., FaceMeasur
     parts = FakeParts()
     assert features(replace(percept, faces=make_faces(frames=60)), parts=parts) == {
         "global": (1, 1280), "local": (2, 135), "face_rows": (OPINION_SAMPLES, HEAD_WIDTH),
+        "face_expressions": (OPINION_SAMPLES, 14),
         "face_view": (OPINION_SAMPLES, 1829), "temporal": (4, 36), "audio": (4, 512), "audio_layers": (1, 9),
     }  # fmt: skip
     assert parts.crops == [OPINION_SAMPLES]
@@ -97,10 +98,29 @@ def test_a_group_whose_input_is_missing_has_no_entry(percept: Percept) -> None:
     assert list(for_model(deaf, {}, GROUPS)) == ["global", "temporal"]  # a checkpoint without heads
 
 
+def test_a_group_for_still_pictures_is_left_out_where_the_face_moves(
+    percept: Percept, make_faces: Callable[..., FaceMeasures]
+) -> None:
+    groups = [replace(group, still=group.name == "face_emotion") for group in GROUPS]
+    moving, still = (
+        encode(replace(percept, faces=make_faces(frames=count)), FakeParts(), False, Stopwatch())  # type: ignore[arg-type]
+        for count in (9, 1)
+    )
+    assert list(for_model(moving, HEADS, groups)) == ["global", "temporal"]
+    assert list(for_model(still, HEADS, groups)) == ["global", "face_emotion"]
+
+
 def test_missing_things_have_no_entry(
     percept: Percept, no_face: FaceMeasures, make_faces: Callable[..., FaceMeasures]
 ) -> None:
-    assert features(percept, heard=False).keys() == {"global", "local", "face_rows", "face_view", "temporal"}
+    assert features(percept, heard=False).keys() == {
+        "global",
+        "local",
+        "face_rows",
+        "face_view",
+        "temporal",
+        "face_expressions",
+    }
     assert features(replace(percept, faces=no_face), heard=False).keys() == {"global"}
     assert "temporal" not in features(replace(percept, faces=make_faces(frames=1)))
     blind = replace(percept, faces=None, frame=None)

@@ -9,6 +9,7 @@ from emotion_llama.encoders.face_tokens import (
     FLOOR,
     HEAD_WIDTH,
     LOCAL_WIDTH,
+    expression_rows,
     head_rows,
     local_tokens,
     pick_samples,
@@ -51,6 +52,13 @@ def test_head_rows_keep_their_order() -> None:
     rows = head_rows(np.ones((2, 128), np.float32), two, two * 2, np.full((2, len(ACTION_UNITS)), 5, np.float32))
     assert rows.shape == (2, HEAD_WIDTH) and rows.dtype == np.float32
     np.testing.assert_allclose(rows[0], [1] * 128 + [np.log(0.5)] * 7 + [0] * 7 + [1] * 18, atol=1e-6)
+
+
+def test_expression_rows_are_floored_logarithms() -> None:
+    half, sure = np.full((2, 7), 0.5, np.float32), np.eye(7, dtype=np.float32)[:2]
+    rows = expression_rows(half, sure)
+    assert rows.shape == (2, 14) and rows.dtype == np.float32
+    np.testing.assert_allclose(rows[1], [np.log(0.5)] * 7 + [np.log(FLOOR), 0] + [np.log(FLOOR)] * 5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("count", "peak"), [(1, 0), (3, 1), (8, 5), (100, 0), (100, 99), (100, 47)])

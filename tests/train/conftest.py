@@ -86,7 +86,7 @@ def face(label: str, person: str, take: int = 0, source: str = "faces") -> Examp
         arrays={"global": rng.standard_normal((1, 6), dtype=np.float32),
                 "local": rng.standard_normal((2, LOCAL_WIDTH), dtype=np.float32),
                 "action_units": rng.uniform(0, 5, (1, 18)).astype(np.float32),
-                "face_rows": np.concatenate([_signal(FACE_LABELS, emotion, 9, rng) for _ in range(2)])},
+                "face_view": np.concatenate([_signal(FACE_LABELS, emotion, 9, rng) for _ in range(2)])},
     )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def flat_head(name: str, array: str, labels: tuple[str, ...], width: int) -> Emo
 def heads() -> dict[str, EmotionHead]:
     """The two heads of `make_config`, fitted by nobody."""
     return {
-        "face_emotion": flat_head("face_emotion", "face_rows", FACE_LABELS, 9),
+        "face_emotion": flat_head("face_emotion", "face_view", FACE_LABELS, 9),
         "voice_emotion": flat_head("voice_emotion", "audio_statistics", VOICE_LABELS, 10),
     }
 
@@ -183,7 +183,7 @@ def _settings(llm: Path, out: str) -> dict[str, Any]:
         {"name": "voice_emotion", "modality": "audio", "head": "voice_emotion"},
     ]
     heads = [
-        {"name": "face_emotion", "array": "face_rows", "strengths": [0.01, 0.1], "folds": 3},
+        {"name": "face_emotion", "array": "face_view", "strengths": [0.01, 0.1], "folds": 3},
         {"name": "voice_emotion", "array": "audio_statistics", "strengths": [0.01, 0.1], "folds": 3},
     ]
     sets = {"voices": "ravdess8", "faces": "fer7", "texts": "", "films": "fer7"}

@@ -24,6 +24,9 @@ GROUPS = (
 )
 
 
+ROWS = np.zeros((1, 4), np.float32)
+
+
 def asked(examples: list[Example], source: str, inputs: tuple[Modality, ...]) -> list[Answered]:
     """A question about every test clip of a source, answered at random."""
     rng = np.random.default_rng(0)
@@ -46,11 +49,19 @@ def baseline(examples: list[Example], heads: dict[str, EmotionHead]) -> Baseline
     return Baseline(examples, GROUPS, heads, seed=0)
 
 
-def test_an_input_is_read_where_its_head_reads(heads: dict[str, EmotionHead]) -> None:
-    assert first_array("audio", GROUPS, heads) == "audio_statistics"
-    assert first_array("audio", GROUPS, {}) == "audio_mix"
-    assert first_array("video", GROUPS, heads) == "local"
-    assert first_array("text", GROUPS, heads) is None
+def test_an_input_is_read_where_its_head_reads(examples: list[Example], heads: dict[str, EmotionHead]) -> None:
+    clip = examples[0]
+    assert first_array("audio", GROUPS, heads, clip) == "audio_statistics"
+    assert first_array("audio", GROUPS, {}, clip) == "audio_mix"
+    assert first_array("video", GROUPS, heads, clip) == "local"
+    assert first_array("text", GROUPS, heads, clip) is None
+
+
+def test_a_head_for_stills_reads_stills_alone(examples: list[Example], heads: dict[str, EmotionHead]) -> None:
+    groups = (*GROUPS, FeatureSettings(name="face_emotion", modality="video", head="face_emotion", still=True))
+    still, moving = (replace(examples[0], arrays=dict.fromkeys(names, ROWS)) for names in ((), ("temporal",)))
+    assert first_array("video", groups, heads, still) == "face_view"
+    assert first_array("video", groups, heads, moving) == "local"
 
 
 def test_the_regression_learns_what_the_array_shows(examples: list[Example], baseline: Baseline) -> None:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from emotion_llama.analyze.parts import Parts
 from emotion_llama.analyze.perceive import Percept, Stopwatch
 from emotion_llama.encoders.face_mae import FaceMae
-from emotion_llama.encoders.face_tokens import head_rows, local_tokens, pick_samples, view_rows
+from emotion_llama.encoders.face_tokens import expression_rows, head_rows, local_tokens, pick_samples, view_rows
 from emotion_llama.encoders.features import Features, feature_key
 from emotion_llama.encoders.heads import EmotionHead
 from emotion_llama.encoders.pooling import pool_rows
-from emotion_llama.encoders.temporal import FaceDynamics
+from emotion_llama.encoders.temporal import MOVEMENT, FaceDynamics
 from emotion_llama.errors import OutputError
 from emotion_llama.measurements import FaceMeasures
 from emotion_llama.media.types import Frame, Waveform
@@ -28,7 +28,7 @@ OPINION_SAMPLES = 8
 LOCAL_SAMPLES = 16
 """Frames an own local encoder looks at, as the paper's."""
 
-FEATURES_VERSION = "2"
+FEATURES_VERSION = "3"
 """Part of the cache key: changes when an encoder or what goes into it changes."""
 
 
@@ -36,8 +36,8 @@ def encode(percept: Percept, parts: Parts, heard: bool, watch: Stopwatch) -> Fea
     """Give what the encoders say of one clip, name → (N, E). An input that is missing has no entry.
 
     `heard` says whether the sound counts as present (it may be silent, too short, or left out by the user). Names:
-    `global` (1, 1280); `local` (2, 135), `face_rows` (n, 160) and `face_view` (n, 1829) with a face; `temporal` (4, 36)
-    if it moves; `audio` (4, 512), `audio_mix` (4, 1536), `audio_layers` (1, 3072), `audio_statistics` (1, 6144).
+    `global` (1, 1280); `local` (2, 135), `face_expressions` (n, 14) and `face_view` (n, 1829) with a face; `temporal`
+    (4, 36) if it moves; `audio` (4, 512), `audio_mix` (4, 1536), `audio_statistics` (1, 6144).
     """
     features: Features = {}
     if percept.faces is not None and percept.frame is not None:
@@ -51,10 +51,12 @@ def encode(percept: Percept, parts: Parts, heard: bool, watch: Stopwatch) -> Fea
 def for_model(encoded: Features, heads: Mapping[str, EmotionHead], groups: Iterable[FeatureGroup]) -> Features:
     """Give the feature groups a model reads, in its order: encoder outputs as they are, and its heads' opinions.
 
-    A group whose input is missing has no entry.
+    A group whose input is missing has no entry, and one for still pictures none where the face moves.
     """
     found: Features = {}
     for group in groups:
+        if group.still and MOVEMENT in encoded:
+            continue
         if group.name in heads:
             head = heads[group.name]
             if head.array in encoded:
@@ -83,7 +85,7 @@ def kept(
 
 
 def encode_picture(percept: Percept, frame: Frame, faces: FaceMeasures, parts: Parts, watch: Stopwatch) -> Features:
-    """`global`, and `local`, `face_rows`, `temporal` where there is a face."""
+    """`global`, and `local`, `face_expressions`, `face_view`, `temporal` where there is a face."""
     with watch.time("global encoder"):
         settings: dict[str, object] = {"time_s": frame.time_s}
         features = dict(kept(percept, parts, "global", settings, lambda: {"global": parts.global_encoder(frame.rgb)}))
@@ -94,10 +96,10 @@ def encode_picture(percept: Percept, frame: Frame, faces: FaceMeasures, parts: P
     with watch.time("face rows"):
         features |= face_rows(faces, parts)
     if faces.action_units is not None and len(faces.action_units.time_s) > 1:
-        features["temporal"] = FaceDynamics()(faces.action_units)
-    if parts.own_temporal is not None:
-        with watch.time("temporal encoder"):
-            features["temporal"] = parts.own_temporal(crops_of(faces))
+        features[MOVEMENT] = FaceDynamics()(faces.action_units)
+        if parts.own_temporal is not None:
+            with watch.time("temporal encoder"):
+                features[MOVEMENT] = parts.own_temporal(crops_of(faces))
     return features
 
 
@@ -117,7 +119,7 @@ def own_local(faces: FaceMeasures, encoder: FaceMae) -> NDArray[np.float32]:
 
 
 def face_rows(faces: FaceMeasures, parts: Parts) -> Features:
-    """Rows for a face head from a few samples of the main track: `face_rows` (n, 160), `face_view` (n, 1829)."""
+    """Rows for face heads from a few samples of the main track: `face_expressions` (n, 14), `face_view` (n, 1829)."""
     assert faces.main is not None and faces.action_units is not None
     assert faces.face_features is not None and faces.expressions is not None
     picked = pick_samples(faces, OPINION_SAMPLES)
@@ -132,10 +134,11 @@ def face_rows(faces: FaceMeasures, parts: Parts) -> Features:
         "face_rows": head_rows(
             faces.face_features[picked], expressions, opinions, faces.action_units.intensity[picked]
         ),
+        "face_expressions": expression_rows(expressions, opinions),
         "face_view": view_rows(parts.expression_net.grid(crops), pooled, expressions, opinions, distances),
     }
 
 
 def encode_sound(percept: Percept, waveform: Waveform, parts: Parts) -> Features:
-    """`audio`, `audio_layers`, `audio_statistics`."""
+    """`audio`, `audio_mix`, `audio_statistics`."""
     return dict(kept(percept, parts, "audio", {}, lambda: parts.audio_encoder.features(waveform)))

@@ -1,7 +1,6 @@
-"""Face measurements → the `local` and `face_emotion` features of the language model.
+"""Face measurements → the `local` feature of the language model, and what its face heads read.
 
-The rows that go into the face head are the same for a still picture in training and for every frame of a clip, so that
-one head serves both.
+The rows are the same for a still picture and for every frame of a clip.
 """
 
 from __future__ import annotations
@@ -34,6 +33,15 @@ def head_rows(
     action-unit intensities (n, 18).
     """
     return np.hstack([features, _log(expressions), _log(opinions), intensity / 5.0]).astype(np.float32)
+
+
+def expression_rows(expressions: NDArray[np.float32], opinions: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows of what both expression nets say, (n, 14): logarithms of their probabilities, (n, 7) each.
+
+    So few numbers carry over to faces unlike those that a head was fitted on (docs/log.md); taking a person's mean off
+    is here the same as taking off the person's mean log-probabilities.
+    """
+    return np.hstack([_log(expressions), _log(opinions)]).astype(np.float32)
 
 
 def local_tokens(faces: FaceMeasures) -> NDArray[np.float32] | None:

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from emotion_llama.errors import ModelError
 from emotion_llama.measurements import ACTION_UNITS, ActionUnitSeries
 
+MOVEMENT = "temporal"
+"""The encoder output that is there only where a face moves."""
+
 _CHUNKS = 4
 _FULL_INTENSITY = 5.0
 
@@ -20,7 +23,7 @@ class FaceDynamics:
     earlier of two equally near), so a single picture gives four equal rows.
     """
 
-    name = "temporal"
+    name = MOVEMENT
     width = 2 * len(ACTION_UNITS)
     tokens = _CHUNKS
 

@@ -24,7 +24,8 @@ class FeatureGroup:
     """One encoder's output as the model reads it: at most `tokens` rows of `width` numbers, then a projector.
 
     `projector`: "linear" is the paper's; the others are described at `model.projector.Projector`. `labels`: where the
-    row is a head's opinion, the emotions whose chances the numbers are.
+    row is a head's opinion, the emotions whose chances the numbers are. `still`: read from still pictures only, left
+    out where the face moves.
     """
 
     name: str
@@ -33,6 +34,7 @@ class FeatureGroup:
     modality: Literal["video", "audio"]
     projector: ProjectorKind = "linear"
     labels: tuple[str, ...] = ()
+    still: bool = False
 
     def __post_init__(self) -> None:
         """A configuration read from JSON holds lists."""

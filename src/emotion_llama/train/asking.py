@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from emotion_llama.clip import MODALITIES, Modality, Observation, Task
 from emotion_llama.encoders.pooling import pool_rows
+from emotion_llama.encoders.temporal import MOVEMENT
 from emotion_llama.labels import LABEL_SETS, SYNONYMS, canonical, is_known
-from emotion_llama.perception.compose import choose_clues, compose_audio, compose_reason, compose_visual
+from emotion_llama.perception.compose import choose_clues, clue_phrases, compose_audio, compose_reason, compose_visual
 from emotion_llama.train.config import FeatureSettings, SampleSettings
 from emotion_llama.train.examples import Example
 
@@ -99,6 +100,16 @@ def clues_for(task: Task, observations: Sequence[Observation], limit: int) -> tu
     return choose_clues([o for o in observations if o.channel in _CHANNELS[task]], limit)
 
 
+def phrases_for(task: Task, clues: Sequence[Observation], labels: Sequence[str]) -> tuple[str, ...]:
+    """Put the clues of a text task into the words of its prompt.
+
+    A reason that is asked for one label is told which clues speak for it, as `analyze` tells it.
+    """
+    if task == "emotion":
+        return ()
+    return clue_phrases(clues, labels[0] if task == "reason" and len(labels) == 1 else None)
+
+
 def composed(task: Task, clues: Sequence[Observation], label: str, rng: random.Random, transcript: str | None) -> str:
     """Compose the target text of a task from its clues; the label itself for `emotion`."""
     if task == "emotion":
@@ -113,11 +124,12 @@ def features_of(
 ) -> dict[str, NDArray[np.float32]]:
     """Give the feature groups of an example that belong to the wanted inputs; what it lacks has no entry.
 
-    Where a group has fewer tokens than the encoder gives rows, consecutive rows are averaged.
+    Where a group has fewer tokens than the encoder gives rows, consecutive rows are averaged. Groups for still pictures
+    are left out where the face moves.
     """
     found: dict[str, NDArray[np.float32]] = {}
     for group in groups:
-        if group.modality not in modalities:
+        if group.modality not in modalities or (group.still and MOVEMENT in example.arrays):
             continue
         if group.head is not None:
             if example.id in opinions.get(group.head, {}):
@@ -150,6 +162,7 @@ def inputs_of(example: Example, groups: Sequence[FeatureSettings], opinions: Opi
     found = {
         group.modality
         for group in groups
-        if (example.id in opinions.get(group.head, {}) if group.head is not None else group.name in example.arrays)
+        if not (group.still and MOVEMENT in example.arrays)
+        and (example.id in opinions.get(group.head, {}) if group.head is not None else group.name in example.arrays)
     }
     return tuple(m for m in MODALITIES if m in found or (m == "text" and example.transcript is not None))

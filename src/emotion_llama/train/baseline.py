@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 
 from emotion_llama.clip import Modality
 from emotion_llama.encoders.heads import EmotionHead
+from emotion_llama.encoders.temporal import MOVEMENT
 from emotion_llama.errors import ManifestError
 from emotion_llama.labels import canonical
 from emotion_llama.train.config import FeatureSettings, HeadSettings
@@ -35,7 +36,7 @@ Chances = dict[str, dict[str, float]]
 
 
 class Baseline:
-    """Fits a regression when it is first asked for, and keeps it for the other sources."""
+    """Fits a regression when it is first asked for, and keeps it for the other sources that it serves."""
 
     def __init__(
         self,
@@ -45,9 +46,11 @@ class Baseline:
         seed: int,
     ) -> None:
         self.examples = [e for e in examples if e.copy == 0 and e.question is None]
-        self.arrays = {name: array for name in SENSES if (array := first_array(name, groups, heads)) is not None}
+        self.groups = groups
+        self.heads = heads
         self.seed = seed
-        self._fitted: dict[tuple[str, str], Chances] = {}
+        self._fitted: dict[tuple[str, ...], EmotionHead | None] = {}
+        self._words: dict[str, Chances] = {}
 
     def answers(self, asked: Sequence[Answered]) -> list[dict[str, float] | None]:
         """Chances of the labels for each question; `None` where no regression can be fitted."""
@@ -55,9 +58,10 @@ class Baseline:
         return [self._answer(known[one.clip], one) if one.clip in known else None for one in asked]
 
     def _answer(self, example: Example, asked: Answered) -> dict[str, float] | None:
-        names = [name for name in SENSES if name in asked.inputs and self.arrays.get(name) in example.arrays]
-        parts = [self._sensed(example, self.arrays[name]) for name in names]
-        if not names and asked.inputs == ("text",):
+        arrays = [first_array(name, self.groups, self.heads, example) for name in SENSES if name in asked.inputs]
+        there = [array for array in arrays if array is not None and array in example.arrays]
+        parts = [self._sensed(example, array) for array in there]
+        if not there and asked.inputs == ("text",):
             parts = [self._read(example)]
         found = [part for part in parts if part is not None]
         if not found:
@@ -72,19 +76,21 @@ class Baseline:
 
     def _sensed(self, example: Example, array: str) -> dict[str, float] | None:
         """What the regression on one array says of a clip."""
-        if (array, example.source) not in self._fitted:
-            self._fitted[array, example.source] = self._fit(array, example.source)
-        return self._fitted[array, example.source].get(example.id)
+        teachers = self._teachers(example.source, array)
+        key = (array, *sorted({e.source for e in teachers}))
+        if key not in self._fitted:
+            self._fitted[key] = self._fit(array, teachers)
+        head = self._fitted[key]
+        if head is None:
+            return None
+        return dict(zip(head.labels, map(float, head.opinion(example.arrays[array])[0]), strict=True))
 
-    def _fit(self, array: str, source: str) -> Chances:
+    def _fit(self, array: str, teachers: Sequence[Example]) -> EmotionHead | None:
         settings = HeadSettings(name=f"baseline {array}", array=array, strengths=STRENGTHS, balance=0)
-        asked = [e for e in self.examples if e.source == source and e.side == "test"]
         try:
-            fitted = fit_head(settings, [*self._teachers(source, array), *asked], self.seed)
+            return fit_head(settings, teachers, self.seed).head
         except ManifestError:  # too few people or emotions to fit on: there is no baseline
-            return {}
-        labels = fitted.head.labels
-        return {name: dict(zip(labels, map(float, row[0]), strict=True)) for name, row in fitted.opinions.items()}
+            return None
 
     def _teachers(self, source: str, array: str) -> list[Example]:
         """Training examples of the clips' own source; if there are none, of all sources, seen as these clips are."""
@@ -95,9 +101,9 @@ class Baseline:
 
     def _read(self, example: Example) -> dict[str, float] | None:
         """What the regression on word counts says of a line of text."""
-        if ("words", example.source) not in self._fitted:
-            self._fitted["words", example.source] = self._fit_words(example.source)
-        return self._fitted["words", example.source].get(example.id)
+        if example.source not in self._words:
+            self._words[example.source] = self._fit_words(example.source)
+        return self._words[example.source].get(example.id)
 
     def _fit_words(self, source: str) -> Chances:
         lines = [e for e in self.examples if e.source == source and e.emotion is not None and e.transcript]
@@ -114,10 +120,17 @@ class Baseline:
         return {e.id: dict(zip(labels, map(float, row), strict=True)) for e, row in zip(test, rows, strict=True)}
 
 
-def first_array(modality: Modality, groups: Sequence[FeatureSettings], heads: Mapping[str, EmotionHead]) -> str | None:
-    """Name the array of an input: what its first head reads, or its first feature group."""
-    mine = [group for group in groups if group.modality == modality]
-    for group in mine:
+def first_array(
+    modality: Modality, groups: Sequence[FeatureSettings], heads: Mapping[str, EmotionHead], example: Example
+) -> str | None:
+    """Name the array of an input: what its first head reads, or its first feature group.
+
+    A head for still pictures comes before those for all faces, which know less of a still; where the face moves, it is
+    none of the input's.
+    """
+    moves = MOVEMENT in example.arrays
+    mine = [group for group in groups if group.modality == modality and not (group.still and moves)]
+    for group in sorted(mine, key=lambda group: not group.still):
         if group.head is not None and group.head in heads:
             return heads[group.head].array
     return mine[0].name if mine else None

@@ -136,9 +136,10 @@ def _trainee(
 def _group(group: FeatureSettings, heads: Mapping[str, EmotionHead], seen: Mapping[str, _Columns]) -> FeatureGroup:
     if group.head is not None:
         labels = heads[group.head].labels
-        return FeatureGroup(group.name, len(labels), 1, group.modality, group.projector, labels)
+        return FeatureGroup(group.name, len(labels), 1, group.modality, group.projector, labels, group.still)
     found = seen[group.name]
-    return FeatureGroup(group.name, len(found.total), group.tokens or found.tokens, group.modality, group.projector)
+    tokens = group.tokens or found.tokens
+    return FeatureGroup(group.name, len(found.total), tokens, group.modality, group.projector, still=group.still)
 
 
 class _Columns:

@@ -43,11 +43,12 @@ class FeatureSettings(Settings):
     """One feature group that the language model reads, in prompt order.
 
     `head` names the emotion head whose probabilities this group is. Width and, where it is not given, the number of
-    tokens are those of the data.
+    tokens are those of the data. `still`: read from still pictures only, left out where the face moves.
     """
 
     name: str
     modality: Literal["video", "audio"]
+    still: bool = False
     tokens: int | None = Field(default=None, ge=1)
     projector: ProjectorKind = "linear"
     head: str | None = None

@@ -28,6 +28,7 @@ from emotion_llama.clip import Observation, Transcript
 from emotion_llama.encoders.features import FeatureCache, Features, feature_key
 from emotion_llama.errors import MediaError
 from emotion_llama.media import read_frame
+from emotion_llama.media.listing import SOUND
 from emotion_llama.perception.describe import describe_words
 from emotion_llama.scale.spread import Engine, Failure, spread
 from emotion_llama.settings import AnalyzeSettings
@@ -41,6 +42,9 @@ from emotion_llama.train.sources import Item
 
 VERSION = "3"
 """Part of every key: changes when the features below change, so that old entries are not taken for new ones."""
+
+FACE_VERSION = "2"
+"""Part of the keys of what may show a face: changes when only the features of faces change."""
 
 ENCODER_WEIGHTS = "model.safetensors"
 
@@ -144,6 +148,7 @@ def _tasks(item: Item, source: Source, config: TrainConfig, hashes: FileHashes) 
             "copy": copy,
             "augment": augment,
             "seed": config.seed if copy else 0,
+            **({} if _only_heard(item, source) else {"face_version": FACE_VERSION}),
             # the own encoders by what they are; left out where there are none, so that such keys stay as they were
             **({"encoders": encoders} if encoders else {}),
         }
@@ -151,6 +156,13 @@ def _tasks(item: Item, source: Source, config: TrainConfig, hashes: FileHashes) 
         key = feature_key(content, span, "example", VERSION, settings)
         found.append(Task(item, copy, key, face, source.words, source.without, augment, config.seed))
     return found
+
+
+def _only_heard(item: Item, source: Source) -> bool:
+    """Whether nothing of a clip is looked at: a sound file, or a recording whose picture is left out."""
+    if item.picture is not None or source.kind == "pictures":
+        return False
+    return "video" in source.without or _path(item).suffix.lower() in SOUND
 
 
 def _worker(folder: Path, encoders: dict[str, str]) -> Callable[[Task], None]:

@@ -20,10 +20,10 @@ FACE_MARGIN_PX = 64
 
 
 def encode_face_picture(gray: NDArray[np.uint8], name: str, parts: Parts) -> tuple[Features, tuple[Observation, ...]]:
-    """Give `global`, `local`, `face_rows`, `action_units` of one face picture (H, W), and what is seen in it.
+    """Give the encoder outputs of one face picture (H, W), and what is seen in it.
 
-    Pictures that hold the face alone get a border, which the face finder needs. Raises `MediaError` where no face is
-    found.
+    They are `global`, `local`, `face_expressions`, `face_view`, and the `action_units` themselves. Pictures that hold
+    the face alone get a border, which the face finder needs. Raises `MediaError` where no face is found.
     """
     inner = FACE_SIDE_PX - 2 * FACE_MARGIN_PX if max(gray.shape) < FACE_SIDE_PX // 2 else FACE_SIDE_PX
     large = cv2.resize(gray, (inner, inner), interpolation=cv2.INTER_CUBIC)

@@ -210,6 +210,7 @@ def _as_settings(group: FeatureGroup, heads: dict[str, EmotionHead]) -> FeatureS
         tokens=group.tokens,
         projector=group.projector,
         head=group.name if group.name in heads else None,
+        still=group.still,
     )
 
 
