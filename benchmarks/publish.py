@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-KEPT = ("about", "seed", "date", "git_commit", "seconds", "test")
+KEPT = ("about", "seed", "date", "git_commit", "test")
 
 
 def training(folder: Path) -> dict[str, Any]:
-    """Give what is published of one training: its test scores, seed, duration and commit."""
+    """Give what is published of one training: its test scores, seed and commit."""
     record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
     if not record.get("test"):
         raise SystemExit(f"{folder}: expected test scores in training.json; train with score_test=true")

@@ -109,13 +109,12 @@ def trainings(records: Sequence[dict[str, Any]]) -> str:
                 f"| {one['without_heads']['war']:.3f} "
                 f"| {regression} | {above} | {spread} |"
             )
-    times = [f"{record['name']} {record['seconds'] / 60:.0f} minutes, seed {record['seed']}" for record in records]
     return "\n".join(
         [
             *lines,
             "",
             "Written by `emotion-llama train configs/train/NAME.yaml` into `training.json` and copied by "
-            f"`benchmarks/publish.py`: {'; '.join(times)}. Logistic regression sees the same features of the same "
+            "`benchmarks/publish.py`. Logistic regression sees the same features of the same "
             "people, one regression an input, put together by their mean; differences are on the same clips, drawn by "
             "person. “Without the heads” leaves out what the emotion heads think and keeps the language model alone. "
             "Behind ECE stands the upper end of what a perfectly calibrated model shows at this n (97.5 %). "

@@ -30,15 +30,30 @@ def test_prior_and_temperature_do_what_they_say() -> None:
     assert calibration.probabilities(calibration_of, ["video"]) == pytest.approx({"a": 0.25, "b": 0.75})
 
 
-def test_a_head_moves_scores_between_the_labels_it_knows() -> None:
-    calibration = Calibration(opinion_weight={"voice": 1.0, "face": 0.0})
+def test_a_head_shares_out_the_chance_of_the_labels_it_knows() -> None:
+    calibration = Calibration(opinion_weight={"voice": 3.0, "face": 0.0})
     scores = {"happy": math.log(0.2), "joyful": math.log(0.2), "sad": math.log(0.2), "jealous": math.log(0.4)}
     voice = {"happy": 0.8, "sad": 0.2}
     found = {k: math.exp(v) for k, v in calibration.weighed(scores, {"voice": voice, "face": {"sad": 1.0}}).items()}
-    # happy and joyful are one emotion: its .8 is shared; what the head does not know keeps its .4
-    assert found == pytest.approx({"happy": 0.24, "joyful": 0.24, "sad": 0.12, "jealous": 0.4})
-    assert calibration.weighed(scores, {"unknown": voice}) == scores
-    assert calibration.weighed({"sad": -1.0, "jealous": -2.0}, {"voice": voice}) == {"sad": -1.0, "jealous": -2.0}
+    # happy and joyful are one emotion: the known labels have .6 in all, which voice shares out .24, .24, .12
+    mean = {label: 0.2**0.25 * voiced**0.75 for label, voiced in (("happy", 0.24), ("joyful", 0.24), ("sad", 0.12))}
+    assert found == pytest.approx(mean | {"jealous": 0.4})
+    assert calibration.weighed(scores, {"unknown": voice}) == pytest.approx(scores)
+    alone = calibration.weighed({"sad": -1.0, "jealous": -2.0}, {"voice": voice})
+    assert alone["sad"] - alone["jealous"] == pytest.approx(1.0)
+
+
+def test_the_pool_knows_no_order_and_agreement_does_not_make_it_sharper() -> None:
+    calibration = Calibration(opinion_weight={"voice": 3.0, "face": 1.5})
+    opinion = {"happy": 0.7, "sad": 0.3}
+    scores = {"happy": math.log(0.7), "sad": math.log(0.3)}
+    assert calibration.weighed(scores, {"voice": opinion, "face": opinion}) == pytest.approx(scores)
+    other = {"happy": 0.1, "sad": 0.9}
+    one, two = (
+        calibration.weighed(scores, dict(pairs))
+        for pairs in ([("voice", opinion), ("face", other)], [("face", other), ("voice", opinion)])
+    )
+    assert one == pytest.approx(two)
 
 
 def test_a_head_cannot_rule_an_emotion_out() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from emotion_llama.analyze.perceive import Percept, Stopwatch, choose_frame, perceive, present_inputs
+from emotion_llama.analyze.perceive import Percept, Stopwatch, choose_frame, is_heard, perceive, present_inputs
 from emotion_llama.clip import Clip, Transcript
 from emotion_llama.errors import MediaError, UsageError
 from emotion_llama.measurements import FaceMeasures
@@ -100,6 +101,18 @@ def test_text_alone_loads_nothing() -> None:
     percept, present = look(Clip(clip="text", transcript="I am glad"), parts=SimpleNamespace())  # type: ignore[arg-type]
     assert present == {"video": False, "audio": False, "text": True}
     assert percept.transcript == Transcript(text="I am glad", source="given") and percept.duration_s is None
+
+
+def test_sound_without_speech_counts_only_where_no_face_is_seen(
+    make_clip: MakeClip, make_faces: Callable[..., FaceMeasures], percept: Percept
+) -> None:
+    """A slammed door says nothing of the smiling person in the picture."""
+    settings = AnalyzeSettings()
+    assert percept.sound is not None and percept.sound.voice is not None
+    noise = replace(percept, sound=replace(percept.sound, voice=None), faces=make_faces(4))
+    assert present_inputs(noise, settings)["audio"] is False and is_heard(noise, settings)
+    assert present_inputs(replace(noise, faces=None), settings)["audio"] is True
+    assert present_inputs(replace(percept, faces=make_faces(4)), settings)["audio"] is True
 
 
 def test_silence_and_very_short_sound_do_not_count_as_heard(make_clip: MakeClip) -> None:

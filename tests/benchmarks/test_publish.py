@@ -35,7 +35,6 @@ def test_a_training_is_published_and_rendered(script: Script, tmp_path: Path) ->
         "| +0.050 (-0.020 to +0.120) | ± 0.010 |" in text
     )
     assert "| nano | lines | 40 | 0.750 (0.600–0.900) | 0.700 | 0.740 | 0.050 | 0.720 | – | – | ± 0.010 |" in text
-    assert "nano 10 minutes, seed 3" in text
 
 
 def test_an_ablation_is_published_with_its_figure(script: Script, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from emotion_llama.errors import ManifestError
 from emotion_llama.train.config import HeadSettings
@@ -137,6 +138,21 @@ def test_a_seed_repeats_and_another_deals_other_folds() -> None:
     one, same, other = (fit_head(settings(), honest(), seed=seed).opinions for seed in (0, 0, 1))
     assert all(np.array_equal(one[name], same[name]) for name in one)
     assert any(not np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_more_columns_than_rows_give_the_same_regression() -> None:
+    """Fitted in the space of the rows it is the library's own solution."""
+    people = honest(people=6, takes=3)
+    rng = np.random.default_rng(1)
+    wide = [replace(e, arrays={"rows": np.hstack([e.arrays["rows"], rng.normal(0, 1, (2, 400))])}) for e in people]
+    head = fit_head(settings(strengths=[0.01], folds=3), wide, 0).head
+    rows = np.stack([e.arrays["rows"].mean(axis=0) for e in wide])
+    standard = (rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-3)
+    model = LogisticRegression(C=0.01, max_iter=2000, tol=1e-8).fit(standard, [e.emotion for e in wide])
+    expected = model.predict_log_proba(standard)
+    expected = expected / head.temperature
+    expected -= np.log(np.exp(expected).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(head.log_probabilities(rows.astype(np.float32)), expected, atol=2e-3)
 
 
 def test_two_labels_have_two_columns() -> None:

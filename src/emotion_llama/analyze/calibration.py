@@ -69,25 +69,27 @@ class Calibration(BaseModel):
         return {label: score - self.prior_weight * prior[label] for label, score in raw.items()}
 
     def weighed(self, scores: Mapping[str, float], opinions: Opinions) -> dict[str, float]:
-        """Add the heads' opinions to the scores of the labels (logarithmic opinion pool, Genest & Zidek 1986).
+        """Pool the scores of the labels with the heads' opinions: log-chances, the same sharpness however many heads.
 
-        A head moves scores only between the labels it knows: their sum, beside the labels it does not know, stays.
-        Where several asked labels are words of one emotion, they share its chance.
+        A weighted geometric mean (logarithmic opinion pool, Genest & Zidek 1986) in which the language model weighs 1.
+        Where a head does not know a label it thinks as the language model does: the labels it knows have together the
+        language model's chance, which it shares out among them. Several asked words of one emotion share its chance.
         """
-        found = dict(scores)
+        model = np.array(list(scores.values()), dtype=np.float64)
+        model = model - np.logaddexp.reduce(model)
+        total, weights = model.copy(), 1.0
+        names = [canonical(label) if is_known(label) else None for label in scores]
         for head, chances in opinions.items():
             weight = self.opinion_weight.get(head, 0.0)
-            names = {label: canonical(label) for label in found if is_known(label)}
-            known = [label for label, name in names.items() if name in chances]
+            known = [place for place, name in enumerate(names) if name in chances]
             if not weight or len(known) < 2:
                 continue
-            sharing = Counter(names[label] for label in known)
-            before = np.array([found[label] for label in known])
-            chance = np.array([max(chances[names[label]], LEAST_CHANCE) / sharing[names[label]] for label in known])
-            after = before + weight * np.log(chance)
-            after += np.logaddexp.reduce(before) - np.logaddexp.reduce(after)
-            found |= dict(zip(known, map(float, after), strict=True))
-        return found
+            sharing = Counter(names)
+            chance = np.array([max(chances[str(names[at])], LEAST_CHANCE) / sharing[names[at]] for at in known])
+            opinion = model.copy()
+            opinion[known] = np.log(chance / chance.sum()) + np.logaddexp.reduce(model[known])
+            total, weights = total + weight * opinion, weights + weight
+        return dict(zip(scores, (float(x) for x in total / weights), strict=True))
 
     def probabilities(self, corrected: Mapping[str, float], present: Iterable[Modality]) -> dict[str, float]:
         """Softmax of the scores at the fitted temperature; sums to 1 over the asked labels."""

@@ -250,13 +250,22 @@ def _describe(
     return (*found, *describe_words(transcript))
 
 
-def present_inputs(percept: Percept, settings: AnalyzeSettings) -> dict[Modality, bool]:
-    """Which inputs really reach the model."""
+def is_heard(percept: Percept, settings: AnalyzeSettings) -> bool:
+    """Whether there is audible sound to encode, speech or not."""
     sound, waveform = percept.sound, percept.waveform
     long_enough = waveform is not None and len(waveform.samples) >= MIN_SOUND_S * SAMPLE_RATE_HZ
-    heard = long_enough and sound is not None and not sound.silent
+    return long_enough and sound is not None and not sound.silent and "audio" not in settings.without
+
+
+def present_inputs(percept: Percept, settings: AnalyzeSettings) -> dict[Modality, bool]:
+    """Which inputs really reach the model.
+
+    Sound in which nobody speaks says nothing of the person where a face is seen; without a face it is all there is.
+    """
+    spoken = percept.sound is not None and percept.sound.voice is not None
+    face = percept.faces is not None and percept.faces.main is not None
     return {
         "video": percept.faces is not None,
-        "audio": heard and "audio" not in settings.without,
+        "audio": is_heard(percept, settings) and (spoken or not face),
         "text": percept.transcript.text is not None,
     }

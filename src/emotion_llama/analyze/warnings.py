@@ -49,6 +49,8 @@ def _audio_reason(percept: Percept) -> str:
         return "the recording has no sound"
     if percept.waveform.duration_s < MIN_SOUND_S:
         return f"the sound is shorter than {MIN_SOUND_S} s"
+    if percept.sound is not None and not percept.sound.silent:
+        return "nobody speaks in the sound"
     return "the sound track is silent"
 
 
@@ -94,7 +96,7 @@ def _sound_warnings(sound: SoundMeasures) -> Iterator[str]:
     if sound.silent:
         yield "The sound track is silent; the voice says nothing about the emotion here."
     elif sound.voice is None:
-        yield "No speech was found in the sound; the voice measurements are missing."
+        yield "No speech was found in the sound: the voice was not measured, and is not used where a face is seen."
     probability = sound.transcript.language_probability
     if sound.transcript.language not in (None, "en") and probability is not None:
         yield (

@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from emotion_llama import assets
 from emotion_llama.analyze.features import encode
 from emotion_llama.analyze.parts import Parts
-from emotion_llama.analyze.perceive import Stopwatch, perceive, present_inputs
+from emotion_llama.analyze.perceive import Stopwatch, is_heard, perceive
 from emotion_llama.clip import Observation, Transcript
 from emotion_llama.encoders.features import FeatureCache, Features, feature_key
 from emotion_llama.errors import MediaError
@@ -201,7 +201,7 @@ def _look(task: Task, parts: Parts) -> tuple[Features, str | None, tuple[Observa
     alter = Altered.draw(task.augment, f"{task.seed}-{clip.clip}-{task.copy}") if task.copy else None
     watch = Stopwatch()
     percept = perceive(clip, settings, parts, watch, alter)
-    features = encode(percept, parts, present_inputs(percept, settings)["audio"], watch)
+    features = encode(percept, parts, is_heard(percept, settings), watch)
     return features, percept.transcript.text, percept.observations
 
 

@@ -161,9 +161,19 @@ def _source_weight(settings: HeadSettings, example: Example) -> float:
 
 
 def _logistic(rows: Rows, target: NDArray[np.str_], weights: Rows, strength: float) -> Layer:
-    """Logistic regression of inverse strength `strength`."""
+    """Logistic regression of inverse strength `strength`.
+
+    With more columns than rows it is fitted in the space of the rows, where its solution lies: the same, many times
+    faster.
+    """
+    space = None
+    if rows.shape[1] > rows.shape[0]:
+        left, sizes, space = np.linalg.svd(rows.astype(np.float64), full_matrices=False)
+        rows = left * sizes  # (n, n); rows @ space are the rows as they were
     model = LogisticRegression(C=strength, max_iter=400).fit(rows, target, sample_weight=weights)
     coefficients, intercept = _every_class(model.coef_, model.intercept_)
+    if space is not None:
+        coefficients = coefficients @ space
     return Layer(coefficients.T.astype(np.float32), intercept.astype(np.float32))
 
 
