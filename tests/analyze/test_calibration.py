@@ -33,34 +33,42 @@ def test_prior_and_temperature_do_what_they_say() -> None:
 def test_a_head_shares_out_the_chance_of_the_labels_it_knows() -> None:
     calibration = Calibration(opinion_weight={"voice": 3.0, "face": 0.0})
     scores = {"happy": math.log(0.2), "joyful": math.log(0.2), "sad": math.log(0.2), "jealous": math.log(0.4)}
-    voice = {"happy": 0.8, "sad": 0.2}
-    found = {k: math.exp(v) for k, v in calibration.weighed(scores, {"voice": voice, "face": {"sad": 1.0}}).items()}
-    # happy and joyful are one emotion: the known labels have .6 in all, which voice shares out .24, .24, .12
+    opinions = {"voice": {"happy": 0.8, "sad": 0.2}, "face": {"sad": 1.0}}
+    found = calibration.probabilities(scores, ["audio"], opinions)
+    # happy and joyful are one emotion: of the .6 the voice gives them .24 each, and .12 to sad; jealous is its own
     mean = {label: 0.2**0.25 * voiced**0.75 for label, voiced in (("happy", 0.24), ("joyful", 0.24), ("sad", 0.12))}
-    assert found == pytest.approx(mean | {"jealous": 0.4})
-    assert calibration.weighed(scores, {"unknown": voice}) == pytest.approx(scores)
-    alone = calibration.weighed({"sad": -1.0, "jealous": -2.0}, {"voice": voice})
-    assert alone["sad"] - alone["jealous"] == pytest.approx(1.0)
+    assert found == pytest.approx({k: 0.6 * v / sum(mean.values()) for k, v in mean.items()} | {"jealous": 0.4})
+    own = {"happy": 0.2, "joyful": 0.2, "sad": 0.2, "jealous": 0.4}
+    assert calibration.probabilities(scores, ["audio"], {"unknown": {"happy": 1.0, "sad": 0.0}}) == pytest.approx(own)
+    two = {"sad": -1.0, "jealous": -2.0}  # a head that knows one label has nothing to share out
+    assert calibration.probabilities(two, ["audio"], opinions) == pytest.approx(calibration.probabilities(two, []))
+
+
+def test_labels_no_head_knows_are_as_likely_as_the_language_model_says_however_sharp_the_pool() -> None:
+    scores = {"happy": math.log(0.3), "sad": math.log(0.3), "jealous": math.log(0.4)}
+    opinions = {"voice": {"happy": 0.6, "sad": 0.4}}
+    for pooled in (0.3, 1.0, 4.0):
+        calibration = Calibration(opinion_weight={"voice": 1.0}, pooled_temperature={"audio": pooled})
+        assert calibration.probabilities(scores, ["audio"], opinions)["jealous"] == pytest.approx(0.4)
+    flat = Calibration(opinion_weight={"voice": 1.0}, temperature={"audio": 1e6})
+    assert flat.probabilities(scores, ["audio"], opinions)["jealous"] == pytest.approx(1 / 3, abs=1e-4)
 
 
 def test_the_pool_knows_no_order_and_agreement_does_not_make_it_sharper() -> None:
     calibration = Calibration(opinion_weight={"voice": 3.0, "face": 1.5})
-    opinion = {"happy": 0.7, "sad": 0.3}
+    opinion, other = {"happy": 0.7, "sad": 0.3}, {"happy": 0.1, "sad": 0.9}
     scores = {"happy": math.log(0.7), "sad": math.log(0.3)}
-    assert calibration.weighed(scores, {"voice": opinion, "face": opinion}) == pytest.approx(scores)
-    other = {"happy": 0.1, "sad": 0.9}
-    one, two = (
-        calibration.weighed(scores, dict(pairs))
-        for pairs in ([("voice", opinion), ("face", other)], [("face", other), ("voice", opinion)])
-    )
+    assert calibration.probabilities(scores, [], {"voice": opinion, "face": opinion}) == pytest.approx(opinion)
+    one = calibration.probabilities(scores, [], {"voice": opinion, "face": other})
+    two = calibration.probabilities(scores, [], {"face": other, "voice": opinion})
     assert one == pytest.approx(two)
 
 
 def test_a_head_cannot_rule_an_emotion_out() -> None:
-    found = Calibration(opinion_weight={"voice": 1.0}).weighed(
-        {"happy": 0.0, "sad": -12.0}, {"voice": {"happy": 1.0, "sad": 0.0}}
+    found = Calibration(opinion_weight={"voice": 1.0}).probabilities(
+        {"happy": 0.0, "sad": -12.0}, ["audio"], {"voice": {"happy": 1.0, "sad": 0.0}}
     )
-    assert math.isfinite(found["sad"])
+    assert found["sad"] > 0
 
 
 def test_opinions_are_the_groups_that_say_what_their_numbers_are() -> None:

@@ -67,8 +67,7 @@ def ask(
     raw = dict(zip(asked, (float(x) for x in likelihoods.mean), strict=True))
     corrected = calibration.correct(raw, dict(zip(asked, (float(x) for x in prior.mean), strict=True)))
     present = [name for name, there in present_inputs(percept, settings).items() if there]
-    weighed = calibration.weighed(corrected, opinions)
-    probabilities = calibration.probabilities(weighed, present)
+    probabilities = calibration.probabilities(corrected, present, opinions)
     best = max(probabilities, key=lambda label: probabilities[label])
     with watch.time("generate"):
         texts = _texts(reader, prefix, percept, settings, best)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +43,9 @@ class Calibration(BaseModel):
     """Fitted on validation people only: how much blank-clip prior is taken off, what heads count, and temperatures.
 
     `opinion_weight`: by head, how much its log-chances count beside the language model's log-likelihoods.
-    `temperature` is by combination of present inputs (`inputs_key`), because a model that hears and sees is sure in
-    another way than one that only reads; `default_temperature` serves combinations that were not fitted.
+    Temperatures are by combination of present inputs (`inputs_key`), because a model that hears and sees is sure in
+    another way than one that only reads: `temperature` of the language model, `pooled_temperature` of its pool with the
+    heads. Combinations that were not fitted have the default ones.
     `fitted_on` says with what (data, n, date), for the report.
     """
 
@@ -54,6 +55,8 @@ class Calibration(BaseModel):
     opinion_weight: dict[str, float] = {}
     default_temperature: float = Field(default=1.0, gt=0.0)
     temperature: dict[str, float] = {}
+    default_pooled_temperature: float = Field(default=1.0, gt=0.0)
+    pooled_temperature: dict[str, float] = {}
     fitted_on: str = "not fitted"
 
     @classmethod
@@ -68,32 +71,49 @@ class Calibration(BaseModel):
         """Take the blank-clip prior off the log-likelihoods."""
         return {label: score - self.prior_weight * prior[label] for label, score in raw.items()}
 
-    def weighed(self, scores: Mapping[str, float], opinions: Opinions) -> dict[str, float]:
-        """Pool the scores of the labels with the heads' opinions: log-chances, the same sharpness however many heads.
+    def probabilities(
+        self, corrected: Mapping[str, float], present: Iterable[Modality], opinions: Opinions | None = None
+    ) -> dict[str, float]:
+        """Give chances of the labels, which sum to 1, from scores without prior and from the heads' opinions.
+
+        The language model's chances are those of its scores at its own temperature. Labels that no head knows keep
+        them; the others share what is left as the pool says, at the temperature of the pool.
+        """
+        key = inputs_key(present)
+        chances = softmax(np.array(list(corrected.values())) / self.temperature.get(key, self.default_temperature))
+        pooled, known = self.pooled(tuple(corrected), chances, opinions or {})
+        if known.any():
+            left = chances[known].sum()
+            chances[known] = left * softmax(pooled / self.pooled_temperature.get(key, self.default_pooled_temperature))
+        return {label: float(p) for label, p in zip(corrected, chances / chances.sum(), strict=True)}
+
+    def pooled(
+        self, labels: Sequence[str], chances: NDArray[np.float64], opinions: Opinions
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Pool the language model's chances (L,) with the heads' opinions: log-chances (K,) of the labels heads know.
 
         A weighted geometric mean (logarithmic opinion pool, Genest & Zidek 1986) in which the language model weighs 1.
-        Where a head does not know a label it thinks as the language model does: the labels it knows have together the
-        language model's chance, which it shares out among them. Several asked words of one emotion share its chance.
+        A label that one head knows and another does not: there the other thinks as the language model. Several asked
+        words of one emotion share the chance that a head gives it. Beside it stands which labels (L,) any head knows.
         """
-        model = np.array(list(scores.values()), dtype=np.float64)
-        model = model - np.logaddexp.reduce(model)
-        total, weights = model.copy(), 1.0
-        names = [canonical(label) if is_known(label) else None for label in scores]
-        for head, chances in opinions.items():
+        names = [canonical(label) if is_known(label) else label for label in labels]
+        model = np.log(np.maximum(chances, LEAST_CHANCE))
+        total, weights, known = model.copy(), 1.0, np.zeros(len(names), dtype=bool)
+        sharing = Counter(names)
+        for head, given in opinions.items():
             weight = self.opinion_weight.get(head, 0.0)
-            known = [place for place, name in enumerate(names) if name in chances]
-            if not weight or len(known) < 2:
+            mine = np.array([name in given for name in names])
+            if not weight or mine.sum() < 2:
                 continue
-            sharing = Counter(names)
-            chance = np.array([max(chances[str(names[at])], LEAST_CHANCE) / sharing[names[at]] for at in known])
-            opinion = model.copy()
-            opinion[known] = np.log(chance / chance.sum()) + np.logaddexp.reduce(model[known])
-            total, weights = total + weight * opinion, weights + weight
-        return dict(zip(scores, (float(x) for x in total / weights), strict=True))
+            opinion = np.array([max(given[name], LEAST_CHANCE) / sharing[name] for name in names if name in given])
+            whole = model.copy()
+            whole[mine] = np.log(opinion / opinion.sum() * chances[mine].sum())
+            total, weights, known = total + weight * whole, weights + weight, known | mine
+        return total[known] / weights, known
 
-    def probabilities(self, corrected: Mapping[str, float], present: Iterable[Modality]) -> dict[str, float]:
-        """Softmax of the scores at the fitted temperature; sums to 1 over the asked labels."""
-        temperature = self.temperature.get(inputs_key(present), self.default_temperature)
-        scores = np.array(list(corrected.values()), dtype=np.float64) / temperature
-        weights = np.exp(scores - scores.max())
-        return {label: float(p) for label, p in zip(corrected, weights / weights.sum(), strict=True)}
+
+def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Chances (L,) of scores (L,)."""
+    weights = np.exp(scores - scores.max())
+    found: NDArray[np.float64] = weights / weights.sum()
+    return found

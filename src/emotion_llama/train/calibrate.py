@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_llama.analyze.calibration import Calibration, inputs_key
+from emotion_llama.analyze.calibration import LEAST_CHANCE, Calibration, inputs_key, softmax
 from emotion_llama.train.validate import Answered
 
 TEMPERATURES = np.geomspace(0.3, 6.0, 61)
@@ -21,38 +21,47 @@ LEAST = 30
 """A combination of inputs with fewer validation clips uses the default temperature; with fewer in all it is 1."""
 
 Pairs = Sequence[tuple[NDArray[np.float64], int]]
+"""Scores (L,) and the right one."""
+
+Groups = Mapping[tuple[str, str], Sequence[Answered]]
+"""Source, combination of inputs → answers."""
 
 
 def calibrate(answers: Sequence[Answered], about: str) -> Calibration:
-    """Fit the weights of the prior and of the heads' opinions, then a temperature for each combination of inputs.
+    """Fit the language model's prior weight and temperatures, then the weights of the heads and those of their pool.
 
-    Every source and combination counts the same in the choice of the weights, however many clips it has. With fewer
-    than `LEAST` answers nothing is fitted: a temperature from a handful of clips makes every answer certain.
+    Temperatures are for each combination of inputs. Every source and combination counts the same in the choice of the
+    weights, however many clips it has. With fewer than `LEAST` answers nothing is fitted: a temperature from a handful
+    of clips makes every answer certain.
     """
     if len(answers) < LEAST:
         return Calibration(fitted_on=f"not fitted: {len(answers)} validation clips are fewer than {LEAST}")
     groups: dict[tuple[str, str], list[Answered]] = defaultdict(list)
     for answer in answers:
         groups[answer.source, inputs_key(answer.inputs)].append(answer)
+    found = min(
+        (Calibration(prior_weight=weight) for weight in PRIOR_WEIGHTS),
+        key=lambda one: np.mean([_losses(_pairs(members, one)).min() for members in groups.values()]),
+    )
+    default, fitted = _temperatures(groups, lambda members: _pairs(members, found))
+    found = found.model_copy(update={"default_temperature": default, "temperature": fitted})
+    heads = sorted({head for answer in answers for head in answer.opinions})
+    if heads:
+        found = _weights(groups, heads, found)
+        default, fitted = _temperatures(groups, lambda members: _pooled_pairs(members, found))
+        found = found.model_copy(update={"default_pooled_temperature": default, "pooled_temperature": fitted})
+    return found.model_copy(update={"fitted_on": f"{about}; n = {len(answers)}"})
 
-    def loss(calibration: Calibration) -> float:
-        return float(np.mean([_fitted_loss(_pairs(members, calibration)) for members in groups.values()]))
 
-    found = _weights(loss, sorted({head for answer in answers for head in answer.opinions}))
+def _temperatures(groups: Groups, pairs: Callable[[Sequence[Answered]], Pairs]) -> tuple[float, dict[str, float]]:
+    """Best temperature of all answers, and of each combination of inputs that has enough."""
     by_inputs: dict[str, list[Answered]] = defaultdict(list)
     for (_, key), members in groups.items():
         by_inputs[key] += members
-    return found.model_copy(
-        update={
-            "default_temperature": best_temperature(_pairs(answers, found)),
-            "temperature": {
-                key: best_temperature(_pairs(members, found))
-                for key, members in sorted(by_inputs.items())
-                if len(members) >= LEAST
-            },
-            "fitted_on": f"{about}; n = {len(answers)}",
-        }
-    )
+    found = {key: pairs(members) for key, members in sorted(by_inputs.items())}
+    fitted = {key: best_temperature(some) for key, some in found.items() if len(some) >= LEAST}
+    every = [pair for some in found.values() for pair in some]
+    return best_temperature(every) if every else 1.0, fitted
 
 
 def best_temperature(pairs: Pairs) -> float:
@@ -60,26 +69,57 @@ def best_temperature(pairs: Pairs) -> float:
     return round(float(TEMPERATURES[int(_losses(pairs).argmin())]), 3)
 
 
-def _weights(loss: Callable[[Calibration], float], heads: Sequence[str]) -> Calibration:
-    """Choose the weight of the prior and of each head in turn; the first of equals is kept."""
-    best = Calibration(opinion_weight=dict.fromkeys(heads, 0.0))
+def _weights(groups: Groups, heads: Sequence[str], start: Calibration) -> Calibration:
+    """Choose the weight of each head in turn; the first of equals is kept."""
+
+    def loss(weights: Mapping[str, float]) -> float:
+        tried = start.model_copy(update={"opinion_weight": weights})
+        pairs = [_compared_pairs(members, tried) for members in groups.values()]
+        return float(np.mean([_losses(some).min() for some in pairs if some]))
+
+    best = dict.fromkeys(heads, 0.0)
     for _ in range(ROUNDS):
         before = best
-        best = min((best.model_copy(update={"prior_weight": weight}) for weight in PRIOR_WEIGHTS), key=loss)
         for head in heads:
-            tried = [{**best.opinion_weight, head: weight} for weight in OPINION_WEIGHTS]
-            best = min((best.model_copy(update={"opinion_weight": weights}) for weights in tried), key=loss)
+            best = min(({**best, head: weight} for weight in OPINION_WEIGHTS), key=loss)
         if best == before:
             break
-    return best
+    return start.model_copy(update={"opinion_weight": best})
 
 
 def _pairs(answers: Sequence[Answered], calibration: Calibration) -> Pairs:
-    return [(np.array(list(answer.scores(calibration).values())), answer.right) for answer in answers]
+    return [(np.array(list(answer.corrected(calibration).values())), answer.right) for answer in answers]
 
 
-def _fitted_loss(pairs: Pairs) -> float:
-    return float(_losses(pairs).min())
+def _own(answer: Answered, calibration: Calibration) -> NDArray[np.float64]:
+    """The language model's chances (L,) at its own temperature."""
+    temperature = calibration.temperature.get(inputs_key(answer.inputs), calibration.default_temperature)
+    return softmax(np.array(list(answer.corrected(calibration).values())) / temperature)
+
+
+def _pooled_pairs(answers: Sequence[Answered], calibration: Calibration) -> Pairs:
+    """Pooled scores, of answers whose right label a head knows: the pool shares out only such labels' chance."""
+    found = []
+    for answer in answers:
+        pooled, known = calibration.pooled(answer.labels, _own(answer, calibration), answer.opinions)
+        if known[answer.right]:
+            found.append((pooled, int(known[: answer.right].sum())))
+    return found
+
+
+def _compared_pairs(answers: Sequence[Answered], calibration: Calibration) -> Pairs:
+    """The same for labels that any head knows, counted or not: with other weights it is about the same labels."""
+    found = []
+    for answer in answers:
+        own = _own(answer, calibration)
+        every = calibration.model_copy(update={"opinion_weight": dict.fromkeys(answer.opinions, 1.0)})
+        known = every.pooled(answer.labels, own, answer.opinions)[1]
+        if known[answer.right]:
+            scores = np.log(np.maximum(own, LEAST_CHANCE))
+            pooled, counted = calibration.pooled(answer.labels, own, answer.opinions)
+            scores[counted] = pooled
+            found.append((scores[known], int(known[: answer.right].sum())))
+    return found
 
 
 def _losses(pairs: Pairs) -> NDArray[np.float64]:

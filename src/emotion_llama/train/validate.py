@@ -45,16 +45,15 @@ class Answered:
     opinions: Opinions = field(default_factory=dict)
     per_order: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
 
-    def scores(self, calibration: Calibration) -> dict[str, float]:
-        """Scores of the labels with the prior taken off and the heads' opinions added."""
+    def corrected(self, calibration: Calibration) -> dict[str, float]:
+        """Scores of the labels with the prior taken off."""
         raw = dict(zip(self.labels, self.raw.tolist(), strict=True))
-        prior = dict(zip(self.labels, self.prior.tolist(), strict=True))
-        return calibration.weighed(calibration.correct(raw, prior), self.opinions)
+        return calibration.correct(raw, dict(zip(self.labels, self.prior.tolist(), strict=True)))
 
     def probabilities(self, calibration: Calibration | None = None) -> dict[str, float]:
         """Chances of the labels, as `analyze` would give them with this calibration."""
         chosen = calibration or Calibration()
-        return chosen.probabilities(self.scores(chosen), self.inputs)
+        return chosen.probabilities(self.corrected(chosen), self.inputs, self.opinions)
 
 
 def answer_all(
