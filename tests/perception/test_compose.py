@@ -85,9 +85,9 @@ def test_phrases_are_the_texts() -> None:
 def test_phrases_say_what_speaks_for_the_emotion_that_is_explained() -> None:
     plain = SMILE.model_copy(update={"supports": (), "text": "two faces are seen"})
     assert clue_phrases((SMILE, NOSE, plain), "joy") == (
-        f"{SMILE.text} (for it)", f"{NOSE.text} (against it)", "two faces are seen",
+        f"{SMILE.text}, which speaks for it", f"{NOSE.text}, which speaks against it", "two faces are seen",
     )  # fmt: skip
-    assert clue_phrases((SMILE,), "a word of one's own") == (f"{SMILE.text} (against it)",)
+    assert clue_phrases((SMILE,), "a word of one's own") == (f"{SMILE.text}, which speaks against it",)
 
 
 @pytest.mark.parametrize("emotion", ["happy", "sad", "angry", "fear", "disgust", "neutral", "realization"])
