@@ -30,7 +30,7 @@ SCORES = (
 )
 REASONS = (
     *("checkable_per_answer", "channels_per_answer", "supported_of_checked", "shuffled_supported_of_checked"),
-    *("names_the_label", "without_claims"),
+    "names_the_label",
 )
 
 

@@ -115,7 +115,7 @@ def trainings(records: Sequence[dict[str, Any]]) -> str:
             "",
             "Written by `emotion-llama train configs/train/NAME.yaml` into `training.json` and copied by "
             "`benchmarks/publish.py`. Logistic regression sees the same features of the same "
-            "people, one regression an input, put together by their mean; differences are on the same clips, drawn by "
+            "people, one regression an input, their log-chances added; differences are on the same clips, drawn by "
             "person. “Without the heads” leaves out what the emotion heads think and keeps the language model alone. "
             "Behind ECE stands the upper end of what a perfectly calibrated model shows at this n (97.5 %). "
             "“WAR over label orders” is half of the way from the worst to the best of the four orders, each alone. "

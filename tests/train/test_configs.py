@@ -138,7 +138,7 @@ def test_the_voice_recipe_finds_the_features_of_nano_in_the_cache() -> None:
     assert voice.data.augment == config("nano").data.augment and voice.seed == config("nano").seed
 
 
-@pytest.mark.parametrize("name", ["nano", "nano-voice", "nano-features"])
+@pytest.mark.parametrize("name", ["nano", "nano-voice", "nano-cross", "nano-features"])
 def test_the_held_out_actor_is_at_most_tested(name: str) -> None:
     data = config(name).data
     assert "Actor_05" in read_split(ROOT / "configs" / "splits" / "ravdess.json").test

@@ -77,30 +77,15 @@ def test_a_folder_that_cannot_be_written_is_named(
         write_answers(answers, examples, None, tmp_path)
 
 
-def test_scores_stand_beside_regression_heads_and_orders(answers: list[Answered]) -> None:
-    """The model is right on every clip by its head alone; regression is right on a third; one order is always wrong."""
-    truth = [replace(one, raw=np.zeros(3), prior=np.zeros(3)) for one in answers[:39]]
-    sure = [
-        {LABELS[one.right]: 0.98, LABELS[(one.right + 1) % 3]: 0.01, LABELS[(one.right + 2) % 3]: 0.01} for one in truth
+def test_scores_tell_the_spread_over_orders_and_the_error_of_a_calibrated_model(answers: list[Answered]) -> None:
+    """One label order is always right, the other always wrong."""
+    orders = [
+        replace(one, per_order=np.stack([9.0 * (np.arange(3) == one.right), 9.0 * (np.arange(3) != one.right)]))
+        for one in answers[:39]
     ]
-    mine = [replace(one, opinions={"voice": chances}) for one, chances in zip(truth, sure, strict=True)]
-    beside = [{"happy": 0.8, "sad": 0.1, "angry": 0.1}] * 39
     people = [f"p{n % 3}" for n in range(39)]
-    calibration = Calibration(opinion_weight={"voice": 1.0})
-    found = compared(mine, beside, calibration, people, 0)
-    assert found["war"] == 1.0 and found["intervals"]["war"] == [1.0, 1.0]
-    assert found["without_heads"]["war"] == pytest.approx(1 / 3)  # all labels alike: the first is taken
-    assert found["baseline"]["war"] == pytest.approx(1 / 3)
-    difference, low, high = found["above_baseline"]["war"]
-    assert difference == pytest.approx(2 / 3) and 0.0 <= low <= difference <= high <= 1.0
+    found = compared(orders, [None] * 39, Calibration(prior_weight=0.0), people, 0)
+    assert found["order_spread"] == pytest.approx(1.0)
     median, least, most = found["null_ece"]
-    assert 0.0 <= least <= median <= most < 0.2
-    wrong = np.array([[0.0 if n == one.right else 9.0 for n in range(3)] for one in mine])
-    orders = [replace(one, per_order=np.stack([one.raw, row])) for one, row in zip(mine, wrong, strict=True)]
-    assert compared(orders, beside, calibration, people, 0)["order_spread"] == pytest.approx(1.0)
-    assert found["order_spread"] is None
-
-
-def test_regression_without_an_answer_is_not_compared(answers: list[Answered]) -> None:
-    beside = [{"happy": 0.8, "sad": 0.1, "angry": 0.1}] * 39 + [None]
-    assert "baseline" not in compared(answers[:40], beside, Calibration(), ["p"] * 40, 0)
+    assert 0.0 <= least <= median <= most < 0.5
+    assert compared(answers[:39], [None] * 39, Calibration(), people, 0)["order_spread"] is None

@@ -37,7 +37,8 @@ def encode(percept: Percept, parts: Parts, heard: bool, watch: Stopwatch) -> Fea
 
     `heard` says whether the sound counts as present (it may be silent, too short, or left out by the user). Names:
     `global` (1, 1280); `local` (2, 135), `face_expressions` (n, 14) and `face_view` (n, 1829) with a face; `temporal`
-    (4, 36) if it moves; `audio` (4, 512), `audio_mix` (4, 1536), `audio_statistics` (1, 6144).
+    (4, 36) if it moves; `audio` (4, 512), `audio_mix` (4, 1536), `audio_statistics` (1, 6144). `face_rows` (n, 160) and
+    `audio_layers` (1, 3072) are for the heads of the weights that are shipped.
     """
     features: Features = {}
     if percept.faces is not None and percept.frame is not None:

@@ -92,8 +92,7 @@ def read_source(source: Source, data: DataSettings) -> list[Item]:
         raise ManifestError(
             f"source {source.name}: no clip is left of {root / source.path}; check exclude, leave_out and part"
         )
-    kept = [_labelled(item, source) for item in chosen]
-    return kept
+    return [_labelled(item, source) for item in chosen]
 
 
 def list_sha256(items: Iterable[Item]) -> str:
@@ -107,11 +106,12 @@ def list_sha256(items: Iterable[Item]) -> str:
 
 def _left_out(item: Item, source: Source) -> bool:
     """Whether the clip has one of the labels that are not read, by word or meaning."""
-    word = (item.clip.emotion or "").strip().lower()
-    meant = canonical(word) if is_known(word) else word
-    return bool(word) and any(
-        meant == (canonical(name) if is_known(name) else name.lower()) for name in source.leave_out
-    )
+    return item.clip.emotion is not None and _meaning(item.clip.emotion) in map(_meaning, source.leave_out)
+
+
+def _meaning(word: str) -> str:
+    text = word.strip().lower()
+    return canonical(text) if is_known(text) else text
 
 
 def _labelled(item: Item, source: Source) -> Item:

@@ -129,10 +129,11 @@ def scores_of(answers: Sequence[Answered], calibration: Calibration | None = Non
 
 def order_spread(answers: Sequence[Answered], calibration: Calibration) -> float | None:
     """Give the highest less the lowest WAR that a single label order has; `None` where orders were not kept."""
-    if min(len(answer.per_order) for answer in answers) < 2:
+    orders = min(len(answer.per_order) for answer in answers)
+    if orders < 2:
         return None
     wars = []
-    for order in range(min(len(answer.per_order) for answer in answers)):
+    for order in range(orders):
         single = [replace(answer, raw=answer.per_order[order]) for answer in answers]
         wars.append(scores_of(single, calibration)["war"])
     return max(wars) - min(wars)
