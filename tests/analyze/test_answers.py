@@ -148,11 +148,18 @@ def test_open_set_gives_words_and_scores_the_vocabulary(percept: Percept) -> Non
 
 
 def test_clues_come_from_the_channel_that_is_asked(percept: Percept) -> None:
-    assert clues_for(percept, "emotion") == ()
+    assert clues_for(percept, "emotion", "happy") == ()
     face, voice = "the lip corners are pulled up", "the voice is flat"
-    said = {task: " ".join(clues_for(percept, task)) for task in ("reason", "visual", "audio")}  # type: ignore[arg-type]
+    said = {task: " ".join(clues_for(percept, task, "happy")) for task in ("reason", "visual", "audio")}  # type: ignore[arg-type]
     assert face in said["visual"] and voice not in said["visual"]
     assert face not in said["audio"] and face in said["reason"]
+    assert "speaks for it" not in said["visual"]
+
+
+def test_clues_of_a_reason_say_whether_they_speak_for_the_answer(percept: Percept) -> None:
+    happy, sad = (" ".join(clues_for(percept, "reason", label)) for label in ("joyful", "sad"))
+    assert "the lip corners are pulled up, which speaks for it" in happy
+    assert "the lip corners are pulled up, which speaks against it" in sad
 
 
 def test_long_transcripts_are_cut_before_the_model_reads_them(percept: Percept) -> None:

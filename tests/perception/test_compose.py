@@ -82,6 +82,14 @@ def test_phrases_are_the_texts() -> None:
     assert clue_phrases(CLUES) == tuple(o.text for o in CLUES)
 
 
+def test_phrases_say_what_speaks_for_the_emotion_that_is_explained() -> None:
+    plain = SMILE.model_copy(update={"supports": (), "text": "two faces are seen"})
+    assert clue_phrases((SMILE, NOSE, plain), "joy") == (
+        f"{SMILE.text}, which speaks for it", f"{NOSE.text}, which speaks against it", "two faces are seen",
+    )  # fmt: skip
+    assert clue_phrases((SMILE,), "a word of one's own") == (f"{SMILE.text}, which speaks against it",)
+
+
 @pytest.mark.parametrize("emotion", ["happy", "sad", "angry", "fear", "disgust", "neutral", "realization"])
 def test_nothing_but_the_clues_and_the_emotion_is_said(emotion: str) -> None:
     endings = {"fear": "afraid", "disgust": "disgusted"}

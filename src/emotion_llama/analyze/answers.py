@@ -102,7 +102,7 @@ def _texts(
     for task in settings.tasks:
         if task == "emotion" and settings.labels:
             continue
-        clues = clues_for(percept, task)
+        clues = clues_for(percept, task, best)
         texts[task] = reader.answer(
             prefix,
             task,
@@ -124,13 +124,17 @@ def _prompts(
         labels = (settings.labels or OPEN_VOCABULARY) if scored_only else settings.labels
         if task == "reason":
             labels = (best,)
-        found[task] = reader.prompt(prefix, task, labels, clues_for(percept, task), settings.phrasing)
+        found[task] = reader.prompt(prefix, task, labels, clues_for(percept, task, best), settings.phrasing)
     return found
 
 
-def clues_for(percept: Percept, task: Task) -> tuple[str, ...]:
-    """Give the measured clues, in words, that a text task may use: those of its channel, or the most telling of all."""
+def clues_for(percept: Percept, task: Task, emotion: str) -> tuple[str, ...]:
+    """Give the measured clues, in words, that a text task may use: those of its channel, or the most telling of all.
+
+    Those for a reason say whether they speak for `emotion`.
+    """
     if task == "emotion":
         return ()
     channels = {"reason": ("face", "voice", "words"), "visual": ("face", "scene"), "audio": ("voice", "words")}[task]
-    return clue_phrases(choose_clues([o for o in percept.observations if o.channel in channels]))
+    chosen = choose_clues([o for o in percept.observations if o.channel in channels])
+    return clue_phrases(chosen, emotion if task == "reason" else None)

@@ -74,9 +74,20 @@ def choose_clues(observations: Sequence[Observation], limit: int = 4) -> tuple[O
     return tuple(chosen)
 
 
-def clue_phrases(observations: Sequence[Observation]) -> tuple[str, ...]:
-    """Give the short texts that a prompt lists as clues."""
-    return tuple(o.text for o in observations)
+def clue_phrases(observations: Sequence[Observation], emotion: str | None = None) -> tuple[str, ...]:
+    """Give the short texts that a prompt lists as clues.
+
+    With `emotion`, the one that is to be explained, each says whether it speaks for it or for other emotions, in words
+    that a reason can copy.
+    """
+    if emotion is None:
+        return tuple(o.text for o in observations)
+    name = canonical(emotion) if is_known(emotion) else emotion
+    return tuple(f"{o.text}, which speaks {_side(o, name)} it" if o.supports else o.text for o in observations)
+
+
+def _side(observation: Observation, name: str) -> str:
+    return "for" if name in observation.supports else "against"
 
 
 def compose_reason(

@@ -12,7 +12,7 @@ from emotion_llama.clip import MODALITIES, Modality, Observation, Task
 from emotion_llama.encoders.pooling import pool_rows
 from emotion_llama.encoders.temporal import MOVEMENT
 from emotion_llama.labels import LABEL_SETS, SYNONYMS, canonical, is_known
-from emotion_llama.perception.compose import choose_clues, compose_audio, compose_reason, compose_visual
+from emotion_llama.perception.compose import choose_clues, clue_phrases, compose_audio, compose_reason, compose_visual
 from emotion_llama.train.config import FeatureSettings, SampleSettings
 from emotion_llama.train.examples import Example
 
@@ -98,6 +98,16 @@ def _word(rng: random.Random, name: str) -> str:
 def clues_for(task: Task, observations: Sequence[Observation], limit: int) -> tuple[Observation, ...]:
     """Choose the measured clues that a text task may use."""
     return choose_clues([o for o in observations if o.channel in _CHANNELS[task]], limit)
+
+
+def phrases_for(task: Task, clues: Sequence[Observation], labels: Sequence[str]) -> tuple[str, ...]:
+    """Put the clues of a text task into the words of its prompt.
+
+    A reason that is asked for one label is told which clues speak for it, as `analyze` tells it.
+    """
+    if task == "emotion":
+        return ()
+    return clue_phrases(clues, labels[0] if task == "reason" and len(labels) == 1 else None)
 
 
 def composed(task: Task, clues: Sequence[Observation], label: str, rng: random.Random, transcript: str | None) -> str:

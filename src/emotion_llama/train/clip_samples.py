@@ -9,8 +9,16 @@ from collections.abc import Sequence
 from emotion_llama.clip import Modality, Task
 from emotion_llama.errors import ManifestError
 from emotion_llama.model.processing import TrainSample
-from emotion_llama.perception.compose import clue_phrases
-from emotion_llama.train.asking import Opinions, asked_labels, clues_for, composed, features_of, hide_some, inputs_of
+from emotion_llama.train.asking import (
+    Opinions,
+    asked_labels,
+    clues_for,
+    composed,
+    features_of,
+    hide_some,
+    inputs_of,
+    phrases_for,
+)
 from emotion_llama.train.config import FeatureSettings, SampleSettings, Source
 from emotion_llama.train.examples import Example
 
@@ -119,7 +127,7 @@ def sample_of(
         transcript=words,
         answer=answer,
         features=features,
-        clues=clue_phrases(clues) if task != "emotion" else (),
+        clues=phrases_for(task, clues, labels),
         source=example.source,
     )
 

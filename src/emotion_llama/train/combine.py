@@ -20,9 +20,17 @@ from emotion_llama.encoders.temporal import MOVEMENT
 from emotion_llama.errors import ManifestError
 from emotion_llama.labels import LABEL_SETS, VALENCE, canonical
 from emotion_llama.model.processing import TrainSample
-from emotion_llama.perception.compose import clue_phrases
 from emotion_llama.perception.describe import describe_words
-from emotion_llama.train.asking import Opinions, asked_labels, clues_for, composed, features_of, hide_some, inputs_of
+from emotion_llama.train.asking import (
+    Opinions,
+    asked_labels,
+    clues_for,
+    composed,
+    features_of,
+    hide_some,
+    inputs_of,
+    phrases_for,
+)
 from emotion_llama.train.config import FeatureSettings, SampleSettings, Source
 from emotion_llama.train.dynamics import still_dynamics
 from emotion_llama.train.examples import Example
@@ -130,7 +138,7 @@ class Combiner:
             task=task,
             labels=labels,
             transcript=words,
-            clues=clue_phrases(clues) if task != "emotion" else (),
+            clues=phrases_for(task, clues, labels),
             features=hide_some(rng, self._features(rng, voice, face), self.groups, self.settings),
             answer=composed(task, clues, label, rng, words),
             source="combinations",
