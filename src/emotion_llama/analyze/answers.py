@@ -12,7 +12,7 @@ from emotion_llama.clip import LabelScores, Modality, Task
 from emotion_llama.encoders.features import Features
 from emotion_llama.labels import SYNONYMS
 from emotion_llama.model.score import ClipPrefix, ClipReader
-from emotion_llama.perception.compose import choose_clues, clue_phrases
+from emotion_llama.perception.compose import choose_clues, clue_phrases, reason_clues
 from emotion_llama.settings import AnalyzeSettings
 
 OPEN_VOCABULARY = tuple(SYNONYMS)
@@ -131,10 +131,12 @@ def _prompts(
 def clues_for(percept: Percept, task: Task, emotion: str) -> tuple[str, ...]:
     """Give the measured clues, in words, that a text task may use: those of its channel, or the most telling of all.
 
-    Those for a reason say whether they speak for `emotion`.
+    Those for a reason are the ones that it is to name, in its order; each says whether it speaks for `emotion`.
     """
     if task == "emotion":
         return ()
     channels = {"reason": ("face", "voice", "words"), "visual": ("face", "scene"), "audio": ("voice", "words")}[task]
-    chosen = choose_clues([o for o in percept.observations if o.channel in channels])
-    return clue_phrases(chosen, emotion if task == "reason" else None)
+    observations = [o for o in percept.observations if o.channel in channels]
+    if task == "reason":
+        return clue_phrases(reason_clues(observations, emotion), emotion)
+    return clue_phrases(choose_clues(observations))

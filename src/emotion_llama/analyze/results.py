@@ -12,7 +12,7 @@ from emotion_llama.analyze.warnings import answer_warnings, input_states, percep
 from emotion_llama.clip import Analysis, Face, Provenance, Valence
 from emotion_llama.labels import VALENCE_SOURCE, canonical, is_known, valence
 from emotion_llama.measurements import ACTION_UNITS, FaceMeasures
-from emotion_llama.perception.compose import choose_clues, compose_reason
+from emotion_llama.perception.compose import compose_reason
 from emotion_llama.settings import AnalyzeSettings
 
 
@@ -61,7 +61,7 @@ def _reasoning(percept: Percept, settings: AnalyzeSettings, answers: Answers) ->
     text = answers.texts.get("reason")
     if text is None or answers.stated is not None or answers.emotion is None:
         return text
-    clues = choose_clues([o for o in percept.observations if o.channel != "scene"])
+    clues = [o for o in percept.observations if o.channel != "scene"]
     return compose_reason(clues, answers.emotion, random.Random(settings.seed), percept.transcript.text)
 
 

@@ -38,6 +38,8 @@ _AGAINST = ("{clues}, which speaks against it", "against it, {clues}", "{clues},
 _BESIDES = ("besides, {clues}", "{clues}, which says little", "also, {clues}")
 _WEAK = "the measured signs are weak"
 _NONE_FOR = "no measured sign speaks for it"
+_REASON_CHOICE = 6
+"""So many telling observations a reason chooses from."""
 _NO_FEELING_IN_WORDS = "the words name no feeling"
 
 # canonical names that are not said of a person as they stand; `None` = there is no such word
@@ -74,6 +76,22 @@ def choose_clues(observations: Sequence[Observation], limit: int = 4) -> tuple[O
     return tuple(chosen)
 
 
+def reason_clues(observations: Sequence[Observation], emotion: str) -> tuple[Observation, ...]:
+    """Choose what a reason for `emotion` names, in the order in which it does.
+
+    Of the most telling observations (chosen without the label) up to two that speak for it, from different channels
+    when there are, then one that speaks against it; two against where none speaks for it; one that speaks for nothing
+    where there is neither.
+    """
+    name = canonical(emotion) if is_known(emotion) else emotion
+    telling = choose_clues(observations, _REASON_CHOICE)
+    speaking_for = _apart([o for o in telling if name in o.supports])
+    seen = {o.channel for o in speaking_for}
+    against = sorted((o for o in telling if o.supports and name not in o.supports), key=lambda o: o.channel in seen)
+    chosen = (*speaking_for, *(against[:1] if speaking_for else _apart(against)))
+    return chosen or telling[:1]
+
+
 def clue_phrases(observations: Sequence[Observation], emotion: str | None = None) -> tuple[str, ...]:
     """Give the short texts that a prompt lists as clues.
 
@@ -93,15 +111,15 @@ def _side(observation: Observation, name: str) -> str:
 def compose_reason(
     observations: Sequence[Observation], emotion: str, rng: random.Random, transcript: str | None = None
 ) -> str:
-    """Write two or three sentences that name up to three of the given clues and end with `emotion`.
+    """Write two to four sentences that name the `reason_clues` of the given ones and end with `emotion`.
 
-    Up to two clues that speak for the emotion, from different channels when there are, and one against it. If none
-    speaks for it the text says so, or that the signs are weak. `transcript` adds that the words name no feeling, where
-    our word list finds none. `rng` chooses among equal wordings.
+    If none speaks for the emotion the text says so, or that the signs are weak. `transcript` adds that the words name
+    no feeling, where our word list finds none. `rng` chooses among equal wordings.
     """
     name = canonical(emotion) if is_known(emotion) else emotion
-    speaking_for = _apart([o for o in observations if name in o.supports])
-    against = [o for o in observations if o.supports and name not in o.supports][:1]
+    told = reason_clues(observations, emotion)
+    speaking_for = [o for o in told if name in o.supports]
+    against = [o for o in told if o.supports and name not in o.supports]
     sentences = []
     if speaking_for:
         forms = _FOR_SEVERAL if len(speaking_for) == 2 else _FOR
@@ -109,8 +127,9 @@ def compose_reason(
         sentences += [rng.choice(_AGAINST).format(clues=o.text) for o in against]
     elif against:
         sentences.append(f"{_NONE_FOR}; {rng.choice(_AGAINST).format(clues=against[0].text)}")
+        sentences += [rng.choice(_AGAINST).format(clues=o.text) for o in against[1:]]
     else:
-        sentences.append("; ".join([_WEAK, *(rng.choice(_BESIDES).format(clues=o.text) for o in observations[:1])]))
+        sentences.append("; ".join([_WEAK, *(rng.choice(_BESIDES).format(clues=o.text) for o in told)]))
     if len(sentences) < 2 and _words_are_plain(observations, transcript) and rng.random() < 0.5:
         sentences.append(_NO_FEELING_IN_WORDS)
     return " ".join([*(_sentence(text) for text in sentences), _ending(emotion, name, rng)])
@@ -147,6 +166,8 @@ def _description(
 
 def _apart(clues: Sequence[Observation]) -> list[Observation]:
     """The first two clues, the second from another channel when there is one."""
+    if not clues:
+        return []
     second = next((o for o in clues[1:] if o.channel != clues[0].channel), None) or next(iter(clues[1:]), None)
     return [*clues[:1], *([second] if second is not None else [])]
 

@@ -12,7 +12,14 @@ from emotion_llama.clip import MODALITIES, Modality, Observation, Task
 from emotion_llama.encoders.pooling import pool_rows
 from emotion_llama.encoders.temporal import MOVEMENT
 from emotion_llama.labels import LABEL_SETS, SYNONYMS, canonical, is_known
-from emotion_llama.perception.compose import choose_clues, clue_phrases, compose_audio, compose_reason, compose_visual
+from emotion_llama.perception.compose import (
+    choose_clues,
+    clue_phrases,
+    compose_audio,
+    compose_reason,
+    compose_visual,
+    reason_clues,
+)
 from emotion_llama.train.config import FeatureSettings, SampleSettings
 from emotion_llama.train.examples import Example
 
@@ -95,9 +102,12 @@ def _word(rng: random.Random, name: str) -> str:
     return rng.choice(words) if words and rng.random() < OTHER_WORDS else name
 
 
-def clues_for(task: Task, observations: Sequence[Observation], limit: int) -> tuple[Observation, ...]:
-    """Choose the measured clues that a text task may use."""
-    return choose_clues([o for o in observations if o.channel in _CHANNELS[task]], limit)
+def clues_for(
+    task: Task, observations: Sequence[Observation], limit: int, labels: Sequence[str] = ()
+) -> tuple[Observation, ...]:
+    """Choose the measured clues that a text task may use; for a reason asked for one label, those that it is to name."""
+    heard = [o for o in observations if o.channel in _CHANNELS[task]]
+    return reason_clues(heard, labels[0]) if _is_told(task, labels) else choose_clues(heard, limit)
 
 
 def phrases_for(task: Task, clues: Sequence[Observation], labels: Sequence[str]) -> tuple[str, ...]:
@@ -105,9 +115,11 @@ def phrases_for(task: Task, clues: Sequence[Observation], labels: Sequence[str])
 
     A reason that is asked for one label is told which clues speak for it, as `analyze` tells it.
     """
-    if task == "emotion":
-        return ()
-    return clue_phrases(clues, labels[0] if task == "reason" and len(labels) == 1 else None)
+    return clue_phrases(clues, labels[0] if _is_told(task, labels) else None)
+
+
+def _is_told(task: Task, labels: Sequence[str]) -> bool:
+    return task == "reason" and len(labels) == 1
 
 
 def composed(task: Task, clues: Sequence[Observation], label: str, rng: random.Random, transcript: str | None) -> str:

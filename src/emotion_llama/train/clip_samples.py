@@ -115,7 +115,8 @@ def sample_of(
     words = example.transcript if "text" in inputs else None
     sensed = {"video": ("face", "scene"), "audio": ("voice",), "text": ("words",)}
     channels = {channel for name in inputs for channel in sensed[name]}
-    clues = clues_for(task, [o for o in example.observations if o.channel in channels], settings.clues)
+    observations = [o for o in example.observations if o.channel in channels]
+    clues = clues_for(task, observations, settings.clues, labels)
     answer = composed(task, clues, label, rng, words)
     if task == "reason" and example.reasoning is not None:
         answer = example.reasoning

@@ -132,7 +132,7 @@ class Combiner:
         task = self._task(rng, face, voice)
         labels, label = asked_labels(rng, task, emotion, (), self.settings)
         observations = _observations(voice, face, words)
-        clues = clues_for(task, observations, self.settings.clues)
+        clues = clues_for(task, observations, self.settings.clues, labels)
         return TrainSample(
             clip="+".join(part.id for part in (face, voice) if part is not None) or "words",
             task=task,

@@ -27,7 +27,7 @@ from emotion_llama.metrics.resample import intervals, speaker_codes
 from emotion_llama.metrics.statistic import Scores, Statistic
 from emotion_llama.perception.claim_check import CheckedClaim, Verdict, check_claims
 from emotion_llama.perception.claims import Claim, extract_claims
-from emotion_llama.perception.compose import choose_clues, compose_reason
+from emotion_llama.perception.compose import compose_reason
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
@@ -105,7 +105,7 @@ def _composed(answer: _Answer, seed: int) -> str | None:
     prediction = answer.prediction
     if prediction.emotion is None or not prediction.evidence:
         return None
-    clues = choose_clues([o for o in prediction.evidence if o.channel != "scene"])
+    clues = [o for o in prediction.evidence if o.channel != "scene"]
     return compose_reason(clues, prediction.emotion, random.Random(seed), answer.measured.transcript)
 
 

@@ -58,11 +58,12 @@ def compose_answer(
     """Write the answer that the measurements bear out; `None` if a label or measurements are missing for it."""
     if task == "emotion":
         return label
-    clues = choose_clues(_of_task(task, evidence))
+    of_task = _of_task(task, evidence)
+    clues = choose_clues(of_task)
     if not clues:
         return None
     if task == "reason":
-        return None if label is None else compose_reason(clues, label, rng, transcript)
+        return None if label is None else compose_reason(of_task, label, rng, transcript)
     return compose_visual(clues, rng) if task == "visual" else compose_audio(clues, rng)
 
 
