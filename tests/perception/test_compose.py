@@ -17,6 +17,7 @@ from emotion_llama.perception.compose import (
     compose_audio,
     compose_reason,
     compose_visual,
+    reason_clues,
 )
 
 
@@ -88,6 +89,30 @@ def test_phrases_say_what_speaks_for_the_emotion_that_is_explained() -> None:
         f"{SMILE.text}, which speaks for it", f"{NOSE.text}, which speaks against it", "two faces are seen",
     )  # fmt: skip
     assert clue_phrases((SMILE,), "a word of one's own") == (f"{SMILE.text}, which speaks against it",)
+
+
+@pytest.mark.parametrize(
+    ("emotion", "told"),
+    [
+        ("joy", (SMILE, HIGH, NOSE)),  # two that speak for it, from two channels, then one against it
+        ("disgust", (NOSE, HIGH)),  # against it: from a channel that was not named yet
+        ("contempt", (SMILE, HIGH)),  # nothing speaks for it: two against it
+    ],
+)
+def test_a_reason_names_what_speaks_for_it_first_and_from_several_channels(
+    emotion: str, told: tuple[Observation, ...]
+) -> None:
+    everything = (MOUTH, BROWS, NOSE, CHEEKS, HIGH, USUAL, SMILE, DARK)
+    assert reason_clues(everything, emotion) == told
+    assert reason_clues(told, emotion) == told
+    text = compose_reason(everything, emotion, random.Random(0))
+    places = [text.lower().find(o.text) for o in told]
+    assert min(places) >= 0 and places == sorted(places)
+
+
+def test_a_reason_without_telling_clues_names_one_at_most() -> None:
+    assert reason_clues((MOUTH, DARK), "sad") == (MOUTH,)
+    assert reason_clues((DARK,), "sad") == ()
 
 
 @pytest.mark.parametrize("emotion", ["happy", "sad", "angry", "fear", "disgust", "neutral", "realization"])

@@ -105,7 +105,7 @@ def _word(rng: random.Random, name: str) -> str:
 def clues_for(
     task: Task, observations: Sequence[Observation], limit: int, labels: Sequence[str] = ()
 ) -> tuple[Observation, ...]:
-    """Choose the measured clues that a text task may use; for a reason asked for one label, those that it is to name."""
+    """Choose the measured clues that a text task may use; for a reason asked for one label, those it is to name."""
     heard = [o for o in observations if o.channel in _CHANNELS[task]]
     return reason_clues(heard, labels[0]) if _is_told(task, labels) else choose_clues(heard, limit)
 
