@@ -12,7 +12,6 @@ import numpy as np
 
 from emotion_llama.analyze.features import OPINION_SAMPLES, encode, for_model
 from emotion_llama.analyze.perceive import Percept, Stopwatch
-from emotion_llama.encoders.face_tokens import HEAD_WIDTH
 from emotion_llama.encoders.features import FeatureCache
 from emotion_llama.encoders.heads import EmotionHead, Layer
 from emotion_llama.measurements import FaceMeasures
@@ -27,8 +26,8 @@ def flat_head(name: str, array: str, width: int, labels: int) -> EmotionHead:
 
 
 HEADS = {
-    "face_emotion": flat_head("face_emotion", "face_rows", HEAD_WIDTH, 4),
-    "voice_emotion": flat_head("voice_emotion", "audio_layers", 9, 5),
+    "face_emotion": flat_head("face_emotion", "face_expressions", 14, 4),
+    "voice_emotion": flat_head("voice_emotion", "audio_statistics", 9, 5),
 }
 GROUPS = tuple(
     FeatureGroup(name, width, tokens, modality)
@@ -60,7 +59,7 @@ class FakeParts(SimpleNamespace):
         return np.full((len(crops), 7), 1 / 7, np.float32), np.zeros((len(crops), 1280), np.float32)
 
     def hear(self, waveform: Any) -> dict[str, np.ndarray]:
-        return {"audio": np.ones((4, 512), np.float32), "audio_layers": np.ones((1, 9), np.float32)}
+        return {"audio": np.ones((4, 512), np.float32), "audio_statistics": np.ones((1, 9), np.float32)}
 
 
 def features(percept: Percept, heard: bool = True, parts: FakeParts | None = None) -> dict[str, tuple[int, ...]]:
@@ -72,9 +71,8 @@ def features(percept: Percept, heard: bool = True, parts: FakeParts | None = Non
 def test_everything_there(percept: Percept, make_faces: Callable[..., FaceMeasures]) -> None:
     parts = FakeParts()
     assert features(replace(percept, faces=make_faces(frames=60)), parts=parts) == {
-        "global": (1, 1280), "local": (2, 135), "face_rows": (OPINION_SAMPLES, HEAD_WIDTH),
-        "face_expressions": (OPINION_SAMPLES, 14),
-        "face_view": (OPINION_SAMPLES, 1829), "temporal": (4, 36), "audio": (4, 512), "audio_layers": (1, 9),
+        "global": (1, 1280), "local": (2, 135), "face_expressions": (OPINION_SAMPLES, 14),
+        "face_view": (OPINION_SAMPLES, 1829), "temporal": (4, 36), "audio": (4, 512), "audio_statistics": (1, 9),
     }  # fmt: skip
     assert parts.crops == [OPINION_SAMPLES]
 
@@ -116,7 +114,6 @@ def test_missing_things_have_no_entry(
     assert features(percept, heard=False).keys() == {
         "global",
         "local",
-        "face_rows",
         "face_view",
         "temporal",
         "face_expressions",
@@ -124,7 +121,7 @@ def test_missing_things_have_no_entry(
     assert features(replace(percept, faces=no_face), heard=False).keys() == {"global"}
     assert "temporal" not in features(replace(percept, faces=make_faces(frames=1)))
     blind = replace(percept, faces=None, frame=None)
-    assert features(blind).keys() == {"audio", "audio_layers"}
+    assert features(blind).keys() == {"audio", "audio_statistics"}
     assert features(replace(blind, waveform=None)) == {}
 
 

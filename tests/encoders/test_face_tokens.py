@@ -7,16 +7,13 @@ import pytest
 
 from emotion_llama.encoders.face_tokens import (
     FLOOR,
-    HEAD_WIDTH,
     LOCAL_WIDTH,
     expression_rows,
-    head_rows,
     local_tokens,
     pick_samples,
     view_rows,
 )
 from emotion_llama.measurements import (
-    ACTION_UNITS,
     EXPRESSIONS,
     FaceBox,
     FaceMeasures,
@@ -45,13 +42,6 @@ def test_local_tokens_are_the_mean_and_the_peak() -> None:
 
 def test_no_face_gives_no_tokens() -> None:
     assert local_tokens(FaceMeasures(9, (), None, None, None, None, None)) is None
-
-
-def test_head_rows_keep_their_order() -> None:
-    two = np.full((2, 7), 0.5, np.float32)
-    rows = head_rows(np.ones((2, 128), np.float32), two, two * 2, np.full((2, len(ACTION_UNITS)), 5, np.float32))
-    assert rows.shape == (2, HEAD_WIDTH) and rows.dtype == np.float32
-    np.testing.assert_allclose(rows[0], [1] * 128 + [np.log(0.5)] * 7 + [0] * 7 + [1] * 18, atol=1e-6)
 
 
 def test_expression_rows_are_floored_logarithms() -> None:

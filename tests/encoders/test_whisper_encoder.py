@@ -51,8 +51,8 @@ def test_features_are_the_means_of_the_hidden_states(folder: Path) -> None:
     assert states.shape == (7, 100, 32)
     quarters = [states[4, start : start + 25].mean(axis=0) for start in (0, 25, 50, 75)]
     np.testing.assert_allclose(features["audio"], np.stack(quarters), atol=1e-5)
-    np.testing.assert_allclose(features["audio_layers"][0], states[1:].mean(axis=1).ravel(), atol=1e-5)
-    assert features["audio_layers"].shape == (1, encoder.layers_width)
+    statistics = np.stack([states[1:].mean(axis=1), states[1:].std(axis=1)], axis=1)  # (layers, 2, width)
+    np.testing.assert_allclose(features["audio_statistics"], statistics.reshape(1, -1), atol=1e-5)
     assert encoder(sound).shape == (encoder.tokens, encoder.width)
     assert encoder(sound).dtype == np.float32
 

@@ -235,7 +235,7 @@ def test_a_talking_face_gives_every_array_and_its_copies_differ_repeatably(make_
     item = Item("made", Clip(clip="a.mp4", path=path, transcript="hello"), "train")
     own = _extract(task(item), fake_parts())
     assert {name: rows.shape for name, rows in own.items() if name != "notes"} == {
-        "global": (1, 3), "local": (2, 135), "face_rows": (8, 160), "face_expressions": (8, 14), "face_view": (8, 1829),
+        "global": (1, 3), "local": (2, 135), "face_expressions": (8, 14), "face_view": (8, 1829),
         "temporal": (4, 36), "audio": (1, 2),
     }  # fmt: skip
     copies = [_extract(task(item, copy, seed=seed), fake_parts()) for copy, seed in ((1, 0), (2, 0), (1, 1))]
@@ -269,7 +269,7 @@ def test_a_picture_without_a_face_is_an_entry_of_its_own() -> None:
     light = Item("made", Clip(clip="p2"), "train", picture=np.full((48, 48), 90, np.uint8))
     seen = _extract(task(light, face=True), fake_parts())
     assert {name: rows.shape for name, rows in seen.items() if name != "notes"} == {
-        "global": (1, 3), "local": (2, 135), "face_rows": (1, 160), "face_expressions": (1, 14), "face_view": (1, 1829),
+        "global": (1, 3), "local": (2, 135), "face_expressions": (1, 14), "face_view": (1, 1829),
         "action_units": (1, 18),
     }  # fmt: skip
 

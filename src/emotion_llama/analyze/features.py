@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from emotion_llama.analyze.parts import Parts
 from emotion_llama.analyze.perceive import Percept, Stopwatch
 from emotion_llama.encoders.face_mae import FaceMae
-from emotion_llama.encoders.face_tokens import expression_rows, head_rows, local_tokens, pick_samples, view_rows
+from emotion_llama.encoders.face_tokens import expression_rows, local_tokens, pick_samples, view_rows
 from emotion_llama.encoders.features import Features, feature_key
 from emotion_llama.encoders.heads import EmotionHead
 from emotion_llama.encoders.pooling import pool_rows
@@ -37,8 +37,7 @@ def encode(percept: Percept, parts: Parts, heard: bool, watch: Stopwatch) -> Fea
 
     `heard` says whether the sound counts as present (it may be silent, too short, or left out by the user). Names:
     `global` (1, 1280); `local` (2, 135), `face_expressions` (n, 14) and `face_view` (n, 1829) with a face; `temporal`
-    (4, 36) if it moves; `audio` (4, 512), `audio_mix` (4, 1536), `audio_statistics` (1, 6144). `face_rows` (n, 160) and
-    `audio_layers` (1, 3072) are for the heads of the weights that are shipped.
+    (4, 36) if it moves; `audio` (4, 512), `audio_mix` (4, 1536), `audio_statistics` (1, 6144).
     """
     features: Features = {}
     if percept.faces is not None and percept.frame is not None:
@@ -121,8 +120,7 @@ def own_local(faces: FaceMeasures, encoder: FaceMae) -> NDArray[np.float32]:
 
 def face_rows(faces: FaceMeasures, parts: Parts) -> Features:
     """Rows for face heads from a few samples of the main track: `face_expressions` (n, 14), `face_view` (n, 1829)."""
-    assert faces.main is not None and faces.action_units is not None
-    assert faces.face_features is not None and faces.expressions is not None
+    assert faces.main is not None and faces.expressions is not None
     picked = pick_samples(faces, OPINION_SAMPLES)
     samples = faces.tracks[faces.main].samples
     crops = np.stack([samples[i].crop for i in picked])
@@ -132,9 +130,6 @@ def face_rows(faces: FaceMeasures, parts: Parts) -> Features:
     distances = ((meshes - population.mean) / population.spread).astype(np.float32)  # (n, 23)
     expressions = faces.expressions[picked]
     return {
-        "face_rows": head_rows(
-            faces.face_features[picked], expressions, opinions, faces.action_units.intensity[picked]
-        ),
         "face_expressions": expression_rows(expressions, opinions),
         "face_view": view_rows(parts.expression_net.grid(crops), pooled, expressions, opinions, distances),
     }

@@ -8,10 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_llama.measurements import ACTION_UNITS, EXPRESSIONS, FaceMeasures
+from emotion_llama.measurements import EXPRESSIONS, FaceMeasures
 
 LOCAL_WIDTH = 128 + len(EXPRESSIONS)
-HEAD_WIDTH = 128 + 2 * len(EXPRESSIONS) + len(ACTION_UNITS)
 FLOOR = 1e-4
 """Probabilities are floored here before the logarithm: the nets give exact zeros."""
 
@@ -19,20 +18,6 @@ FLOOR = 1e-4
 def _log(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     logs: NDArray[np.float32] = np.log(np.maximum(probabilities, FLOOR)).astype(np.float32)
     return logs
-
-
-def head_rows(
-    features: NDArray[np.float32],
-    expressions: NDArray[np.float32],
-    opinions: NDArray[np.float32],
-    intensity: NDArray[np.float32],
-) -> NDArray[np.float32]:
-    """Rows for the face head, (n, `HEAD_WIDTH`).
-
-    Takes the expression net's pooled map (n, 128) and probabilities (n, 7), the second net's probabilities (n, 7) and
-    action-unit intensities (n, 18).
-    """
-    return np.hstack([features, _log(expressions), _log(opinions), intensity / 5.0]).astype(np.float32)
 
 
 def expression_rows(expressions: NDArray[np.float32], opinions: NDArray[np.float32]) -> NDArray[np.float32]:

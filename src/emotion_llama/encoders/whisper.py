@@ -54,11 +54,6 @@ class WhisperEncoder:
         """Length of one row of `audio`."""
         return self._config.width
 
-    @property
-    def layers_width(self) -> int:
-        """Length of the one row of `audio_layers`: all layers side by side."""
-        return self._config.width * self._config.layers
-
     @cached_property
     def _config(self) -> WhisperEncoderConfig:
         return WhisperEncoderConfig.read(asset_file(self.folder, CONFIG_FILE))
@@ -80,9 +75,8 @@ class WhisperEncoder:
         """All features of one pass over the sound.
 
         `audio` `(4, 512)`: layer 4 averaged in four equal time chunks. `audio_mix` `(4, 1536)`: layers 3 to 5 side by
-        side, averaged in the same way. `audio_layers` `(1, 3072)`: layers 1 to 6, each
-        averaged over the whole time, side by side. `audio_statistics` `(1, 6144)`: for each of these layers the mean,
-        then the standard deviation over time. Raises `MediaError` if the sound is shorter than `SHORTEST_S`.
+        side, averaged in the same way. `audio_statistics` `(1, 6144)`: for each of the layers 1 to 6 the mean, then the
+        standard deviation over the whole time. Raises `MediaError` if the sound is shorter than `SHORTEST_S`.
         """
         windows = _windows(waveform)
         chunk_of_frame = _chunk_of_frame(sum(_frames(window) for window in windows))
@@ -105,7 +99,6 @@ class WhisperEncoder:
         return {
             "audio": chunk_mean[_CHUNK_LAYER].astype(np.float32),
             "audio_mix": np.concatenate([chunk_mean[layer] for layer in _MIXED_LAYERS], axis=1).astype(np.float32),
-            "audio_layers": mean.astype(np.float32).reshape(1, -1),
             "audio_statistics": np.stack([mean, deviation], axis=1).astype(np.float32).reshape(1, -1),
         }
 
