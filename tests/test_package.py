@@ -38,6 +38,7 @@ NEEDED = (
     "weights/nano/projectors.safetensors",
     "weights/nano/heads.safetensors",
     "weights/nano/calibration.json",
+    "weights/nano/population.safetensors",
 )
 MOST_BYTES = 20_000_000
 
