@@ -105,3 +105,13 @@ def test_damage_names_the_file(tmp_path: Path, content: bytes | None) -> None:
         path.write_bytes(content)
     with pytest.raises(ModelError, match=r"calibration\.json: not a calibration file"):
         Calibration.read(path)
+
+
+def test_temperatures_are_those_of_inputs_and_heads_then_of_inputs_then_the_default() -> None:
+    calibration = Calibration(temperature={"video (moving)": 3.0, "video": 2.0}, default_temperature=1.5)
+    assert inputs_key(("audio", "video"), ("b", "a")) == "video+audio (a) (b)"
+    found = [calibration.own_temperature(("video",), heads) for heads in (("moving",), ("moving", "still"), ())]
+    assert found == [3.0, 2.0, 2.0] and calibration.own_temperature(("text",), ("moving",)) == 1.5
+    scores = {"happy": 1.0, "sad": 0.0}
+    opinions = {"moving": {"happy": 0.5, "sad": 0.5}}
+    assert calibration.probabilities(scores, ["video"], opinions)["happy"] == pytest.approx(1 / (1 + math.exp(-1 / 3)))

@@ -99,3 +99,14 @@ def test_the_calibration_reads_back(tmp_path) -> None:  # type: ignore[no-untype
     found = calibrate(_simulated(200, 1.0), "people")
     (tmp_path / "calibration.json").write_text(found.model_dump_json(), encoding="utf-8")
     assert Calibration.read(tmp_path / "calibration.json") == found
+
+
+def test_moving_faces_have_a_temperature_of_their_own_beside_that_of_all_pictures() -> None:
+    still = [replace(a, opinions={"look": {}, "says": {}}) for a in _simulated(400, 0.6, inputs=("video",), seed=4)]
+    moving = [
+        replace(a, opinions={"says": {}}) for a in _simulated(400, 3.0, inputs=("video",), seed=5, source="moving")
+    ]
+    found = calibrate([*still, *moving], "people").temperature
+    assert found["video (look) (says)"] == pytest.approx(0.6, rel=0.25)
+    assert found["video (says)"] == pytest.approx(3.0, rel=0.25)
+    assert found["video (look) (says)"] < found["video"] < found["video (says)"]

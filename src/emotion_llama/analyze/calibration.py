@@ -22,10 +22,11 @@ LEAST_CHANCE = 1e-4
 """A head that was wrong once must not rule an emotion out."""
 
 
-def inputs_key(present: Iterable[Modality]) -> str:
-    """Name a combination of present inputs, in a fixed order ("video+audio")."""
+def inputs_key(present: Iterable[Modality], heads: Iterable[str] = ()) -> str:
+    """Name a combination of present inputs, in a fixed order ("video+audio"), and of the heads that have an opinion."""
     kept = set(present)
-    return "+".join(name for name in MODALITIES if name in kept) or "none"
+    name = "+".join(name for name in MODALITIES if name in kept) or "none"
+    return " ".join([name, *(f"({head})" for head in sorted(heads))])
 
 
 def opinions_of(
@@ -43,9 +44,10 @@ class Calibration(BaseModel):
     """Fitted on validation people only: how much blank-clip prior is taken off, what heads count, and temperatures.
 
     `opinion_weight`: by head, how much its log-chances count beside the language model's log-likelihoods.
-    Temperatures are by combination of present inputs (`inputs_key`), because a model that hears and sees is sure in
-    another way than one that only reads: `temperature` of the language model, `pooled_temperature` of its pool with the
-    heads. Combinations that were not fitted have the default ones.
+    Temperatures are by combination of present inputs and heads (`inputs_key`), because a model that hears and sees is
+    sure in another way than one that only reads, and on a moving face, of which fewer heads have an opinion, in another
+    way than on a still one: `temperature` of the language model, `pooled_temperature` of its pool with the heads. A
+    combination that was not fitted has that of its inputs, or else the default one.
     `fitted_on` says with what (data, n, date), for the report.
     """
 
@@ -79,13 +81,17 @@ class Calibration(BaseModel):
         The language model's chances are those of its scores at its own temperature. Labels that no head knows keep
         them; the others share what is left as the pool says, at the temperature of the pool.
         """
-        key = inputs_key(present)
-        chances = softmax(np.array(list(corrected.values())) / self.temperature.get(key, self.default_temperature))
-        pooled, known = self.pooled(tuple(corrected), chances, opinions or {})
+        there, heads = tuple(present), opinions or {}
+        chances = softmax(np.array(list(corrected.values())) / self.own_temperature(there, heads))
+        pooled, known = self.pooled(tuple(corrected), chances, heads)
         if known.any():
-            left = chances[known].sum()
-            chances[known] = left * softmax(pooled / self.pooled_temperature.get(key, self.default_pooled_temperature))
+            of_pool = _of(self.pooled_temperature, there, heads, self.default_pooled_temperature)
+            chances[known] = chances[known].sum() * softmax(pooled / of_pool)
         return {label: float(p) for label, p in zip(corrected, chances / chances.sum(), strict=True)}
+
+    def own_temperature(self, present: Iterable[Modality], heads: Iterable[str]) -> float:
+        """Temperature of the language model where these inputs are present and these heads have an opinion."""
+        return _of(self.temperature, tuple(present), heads, self.default_temperature)
 
     def pooled(
         self, labels: Sequence[str], chances: NDArray[np.float64], opinions: Opinions
@@ -110,6 +116,11 @@ class Calibration(BaseModel):
             whole[mine] = np.log(opinion / opinion.sum() * chances[mine].sum())
             total, weights, known = total + weight * whole, weights + weight, known | mine
         return total[known] / weights, known
+
+
+def _of(fitted: Mapping[str, float], present: Iterable[Modality], heads: Iterable[str], default: float) -> float:
+    there = tuple(present)
+    return fitted.get(inputs_key(there, heads), fitted.get(inputs_key(there), default))
 
 
 def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:

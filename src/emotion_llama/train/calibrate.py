@@ -24,21 +24,21 @@ Pairs = Sequence[tuple[NDArray[np.float64], int]]
 """Scores (L,) and the right one."""
 
 Groups = Mapping[tuple[str, str], Sequence[Answered]]
-"""Source, combination of inputs → answers."""
+"""Source, combination of inputs and heads → answers."""
 
 
 def calibrate(answers: Sequence[Answered], about: str) -> Calibration:
     """Fit the language model's prior weight and temperatures, then the weights of the heads and those of their pool.
 
-    Temperatures are for each combination of inputs. Every source and combination counts the same in the choice of the
-    weights, however many clips it has. With fewer than `LEAST` answers nothing is fitted: a temperature from a handful
-    of clips makes every answer certain.
+    Temperatures are for each combination of inputs, and of the heads that have an opinion beside them. Every source and
+    combination counts the same in the choice of the weights, however many clips it has. With fewer than `LEAST`
+    answers nothing is fitted: a temperature from a handful of clips makes every answer certain.
     """
     if len(answers) < LEAST:
         return Calibration(fitted_on=f"not fitted: {len(answers)} validation clips are fewer than {LEAST}")
     groups: dict[tuple[str, str], list[Answered]] = defaultdict(list)
     for answer in answers:
-        groups[answer.source, inputs_key(answer.inputs)].append(answer)
+        groups[answer.source, inputs_key(answer.inputs, answer.opinions)].append(answer)
     found = min(
         (Calibration(prior_weight=weight) for weight in PRIOR_WEIGHTS),
         key=lambda one: np.mean([_losses(_pairs(members, one)).min() for members in groups.values()]),
@@ -54,13 +54,15 @@ def calibrate(answers: Sequence[Answered], about: str) -> Calibration:
 
 
 def _temperatures(groups: Groups, pairs: Callable[[Sequence[Answered]], Pairs]) -> tuple[float, dict[str, float]]:
-    """Best temperature of all answers, and of each combination of inputs that has enough."""
+    """Best temperature of all answers, and of each combination of inputs, with heads and without, that has enough."""
     by_inputs: dict[str, list[Answered]] = defaultdict(list)
     for (_, key), members in groups.items():
         by_inputs[key] += members
+        if members[0].opinions:
+            by_inputs[inputs_key(members[0].inputs)] += members
     found = {key: pairs(members) for key, members in sorted(by_inputs.items())}
     fitted = {key: best_temperature(some) for key, some in found.items() if len(some) >= LEAST}
-    every = [pair for some in found.values() for pair in some]
+    every = pairs([answer for members in groups.values() for answer in members])
     return best_temperature(every) if every else 1.0, fitted
 
 
@@ -93,7 +95,7 @@ def _pairs(answers: Sequence[Answered], calibration: Calibration) -> Pairs:
 
 def _own(answer: Answered, calibration: Calibration) -> NDArray[np.float64]:
     """The language model's chances (L,) at its own temperature."""
-    temperature = calibration.temperature.get(inputs_key(answer.inputs), calibration.default_temperature)
+    temperature = calibration.own_temperature(answer.inputs, answer.opinions)
     return softmax(np.array(list(answer.corrected(calibration).values())) / temperature)
 
 

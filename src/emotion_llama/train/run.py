@@ -248,6 +248,26 @@ def sampler_for(config: TrainConfig, material: Material, stream: str) -> Sampler
     return combinations if share >= 1 else MixedSampler(ClipSampler(*words), combinations, share, seed)
 
 
+def as_moving(samples: Sequence[TrainSample], config: TrainConfig, material: Material) -> list[TrainSample]:
+    """Give the questions about still pictures once more, with the features that a moving face has.
+
+    How sure to be of moving faces is fitted on them. Sources on which a head for moving faces was fitted are left out:
+    their pictures are no stranger to it, as moving faces are.
+    """
+    still = {group.name for group in material.groups if group.still}
+    moving = {group.head for group in material.groups if group.head and group.modality == "video" and not group.still}
+    known = {source for head in config.model.heads if head.name in moving for source in head.sources}
+    return [
+        replace(
+            sample,
+            features={name: rows for name, rows in sample.features.items() if name not in still},
+            source=f"{sample.source} as moving",
+        )
+        for sample in samples
+        if still & set(sample.features) and sample.source not in known
+    ]
+
+
 def questions(config: TrainConfig, material: Material, stream: str, clips: int, combinations: int) -> list[TrainSample]:
     """Give the label questions of the validation side: clips of each source, and combinations where they are asked."""
     examples = [e for e in material.examples if e.side == "validation"]
@@ -352,6 +372,7 @@ def _finish(config: TrainConfig, ask: Ask, material: Material, out: Path) -> dic
     calibration = Calibration()
     if config.calibration is not None:
         samples = questions(config, material, "calibration", config.calibration.clips, config.calibration.combinations)
+        samples += as_moving(samples, config, material)
         if samples:
             answers = ask(samples, config.calibration.orders)
             calibration = calibrate(answers, "validation people: " + ", ".join(sorted({a.source for a in answers})))
