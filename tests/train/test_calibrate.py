@@ -102,10 +102,10 @@ def test_the_calibration_reads_back(tmp_path) -> None:  # type: ignore[no-untype
 
 
 def test_moving_faces_have_a_temperature_of_their_own_beside_that_of_all_pictures() -> None:
-    still = [replace(a, opinions={"look": {}, "says": {}}) for a in _simulated(400, 0.6, inputs=("video",), seed=4)]
-    moving = [
-        replace(a, opinions={"says": {}}) for a in _simulated(400, 3.0, inputs=("video",), seed=5, source="moving")
-    ]
+    even = dict.fromkeys(LABELS, 0.2)
+    stills, movings = (_simulated(400, t, inputs=("video",), source=f"at {t}") for t in (0.6, 3.0))
+    still = [replace(answer, opinions={"look": even, "says": even}) for answer in stills]
+    moving = [replace(answer, opinions={"says": even}) for answer in movings]
     found = calibrate([*still, *moving], "people").temperature
     assert found["video (look) (says)"] == pytest.approx(0.6, rel=0.25)
     assert found["video (says)"] == pytest.approx(3.0, rel=0.25)
