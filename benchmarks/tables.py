@@ -113,7 +113,7 @@ def trainings(records: Sequence[dict[str, Any]]) -> str:
         [
             *lines,
             "",
-            "Written by `emotion-llama train configs/train/NAME.yaml` into `training.json` and copied by "
+            "Written by `emotion-llama train` with the configuration of that name into `training.json` and copied by "
             "`benchmarks/publish.py`. Logistic regression sees the same features of the same "
             "people, one regression an input, their log-chances added; differences are on the same clips, drawn by "
             "person. “Without the heads” leaves out what the emotion heads think and keeps the language model alone. "

@@ -75,12 +75,18 @@ def test_extraction_gives_the_model_what_analyze_gives_it(
     (example,) = found.examples
     heads = nano.parts.heads
     groups = [
-        FeatureSettings(name=g.name, modality=g.modality, tokens=g.tokens, head=g.name if g.name in heads else None)
+        FeatureSettings(
+            name=g.name,
+            modality=g.modality,
+            tokens=g.tokens,
+            head=g.name if g.name in heads else None,
+            still=g.still,
+        )
         for g in model.config.groups
     ]
     opinions = {name: {example.id: head.opinion(example.arrays[head.array])} for name, head in heads.items()}
     trained = features_of(example, groups, opinions, ("video", "audio"))
-    assert set(trained) == set(analysed) >= {"global", "local", "temporal", "face_emotion", "voice_emotion"}
+    assert set(trained) == set(analysed) >= {"global", "local", "temporal", "face_expression", "voice_emotion"}
     for name, rows in trained.items():
         np.testing.assert_allclose(rows, analysed[name], rtol=1e-4, atol=1e-4, err_msg=name)
 
