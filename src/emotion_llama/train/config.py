@@ -170,7 +170,8 @@ class Source(Settings):
     how often the source is drawn, relative to the others. `tasks` overrides the run's task mix. `words`: whether a
     transcript is given, recognised or left out. `limit`: at most so many clips a label on the training side. `copies`:
     augmented copies of each training clip. `baseline`: show each clip a second time, beside its own person's baseline
-    (`model.recentre`), as the source "NAME@person": made of all "others", or of so many.
+    (`model.recentre`), as the source "NAME@person": made of all "others", or of so many. `calibrate`: whether its
+    validation clips decide how sure the model is; not if an encoder has seen them when it was trained by others.
     """
 
     name: str = ""
@@ -190,6 +191,7 @@ class Source(Settings):
     limit: int | None = Field(default=None, ge=1)
     copies: int = Field(default=0, ge=0)
     baseline: Literal["others"] | int | None = None
+    calibrate: bool = True
     exclude: tuple[str, ...] = ()
 
     @model_validator(mode="before")

@@ -31,7 +31,7 @@ from emotion_llama.train.build import Trainee, build, checkpoint_folder
 from emotion_llama.train.calibrate import calibrate
 from emotion_llama.train.clip_samples import ClipSampler, closed_samples
 from emotion_llama.train.combine import Combiner
-from emotion_llama.train.config import FeatureSettings, Source, TrainConfig
+from emotion_llama.train.config import CalibrationSettings, FeatureSettings, Source, TrainConfig
 from emotion_llama.train.dataset import MixedSampler, Sampler, Samples
 from emotion_llama.train.examples import Example
 from emotion_llama.train.extract import Extracted, LeftOut, extract
@@ -248,6 +248,15 @@ def sampler_for(config: TrainConfig, material: Material, stream: str) -> Sampler
     return combinations if share >= 1 else MixedSampler(ClipSampler(*words), combinations, share, seed)
 
 
+def calibration_questions(config: TrainConfig, material: Material) -> list[TrainSample]:
+    """Give what the calibration is fitted on: questions of sources that count for it, stills also as moving faces."""
+    settings = config.calibration or CalibrationSettings()
+    left_out = {source.name for source in config.data.sources if not source.calibrate}
+    asked = questions(config, material, "calibration", settings.clips, settings.combinations)
+    kept = [sample for sample in asked if sample.source.removesuffix(SUFFIX) not in left_out]
+    return kept + as_moving(kept, config, material)
+
+
 def as_moving(samples: Sequence[TrainSample], config: TrainConfig, material: Material) -> list[TrainSample]:
     """Give the questions about still pictures once more, with the features that a moving face has.
 
@@ -371,8 +380,7 @@ def _finish(config: TrainConfig, ask: Ask, material: Material, out: Path) -> dic
     facts: dict[str, Any] = {"heads": material.recall}
     calibration = Calibration()
     if config.calibration is not None:
-        samples = questions(config, material, "calibration", config.calibration.clips, config.calibration.combinations)
-        samples += as_moving(samples, config, material)
+        samples = calibration_questions(config, material)
         if samples:
             answers = ask(samples, config.calibration.orders)
             calibration = calibrate(answers, "validation people: " + ", ".join(sorted({a.source for a in answers})))
