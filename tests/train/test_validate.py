@@ -14,7 +14,7 @@ from emotion_llama.model.checkpoint import save_adapter
 from emotion_llama.model.processing import TrainSample
 from emotion_llama.model.score import ClipReader
 from emotion_llama.train.clip_samples import closed_samples
-from emotion_llama.train.config import FeatureSettings, HeadSettings
+from emotion_llama.train.config import CalibrationSettings, FeatureSettings, HeadSettings
 from emotion_llama.train.extract import extract
 from emotion_llama.train.run import Material, as_moving, calibration_questions, prepare, questions, read_items
 from emotion_llama.train.validate import (
@@ -130,10 +130,10 @@ def test_validation_asks_about_validation_people_only(tmp_path: Path) -> None:
 def test_a_source_may_stay_out_of_the_calibration(tmp_path: Path) -> None:
     config = configured(tmp_path, people=6, takes=2)
     material = prepare(config, extract(read_items(config), config).examples)
-    assert calibration_questions(config, material)
+    assert calibration_questions(config, CalibrationSettings(), material)
     seen = [source.model_copy(update={"calibrate": False}) for source in config.data.sources]
     config = config.model_copy(update={"data": config.data.model_copy(update={"sources": tuple(seen)})})
-    assert calibration_questions(config, material) == []
+    assert calibration_questions(config, CalibrationSettings(), material) == []
 
 
 def test_still_pictures_are_asked_once_more_as_moving_faces_are(tmp_path: Path) -> None:

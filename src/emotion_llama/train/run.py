@@ -248,9 +248,8 @@ def sampler_for(config: TrainConfig, material: Material, stream: str) -> Sampler
     return combinations if share >= 1 else MixedSampler(ClipSampler(*words), combinations, share, seed)
 
 
-def calibration_questions(config: TrainConfig, material: Material) -> list[TrainSample]:
+def calibration_questions(config: TrainConfig, settings: CalibrationSettings, material: Material) -> list[TrainSample]:
     """Give what the calibration is fitted on: questions of sources that count for it, stills also as moving faces."""
-    settings = config.calibration or CalibrationSettings()
     left_out = {source.name for source in config.data.sources if not source.calibrate}
     asked = questions(config, material, "calibration", settings.clips, settings.combinations)
     kept = [sample for sample in asked if sample.source.removesuffix(SUFFIX) not in left_out]
@@ -380,7 +379,7 @@ def _finish(config: TrainConfig, ask: Ask, material: Material, out: Path) -> dic
     facts: dict[str, Any] = {"heads": material.recall}
     calibration = Calibration()
     if config.calibration is not None:
-        samples = calibration_questions(config, material)
+        samples = calibration_questions(config, config.calibration, material)
         if samples:
             answers = ask(samples, config.calibration.orders)
             calibration = calibrate(answers, "validation people: " + ", ".join(sorted({a.source for a in answers})))
