@@ -35,7 +35,9 @@ from emotion_llama.settings import AnalyzeSettings
 from emotion_llama.train.build import build, checkpoint_folder
 from emotion_llama.train.config import TrainConfig
 from emotion_llama.train.extract import extract
-from emotion_llama.train.run import make_trainer, prepare, read_items, sampler_for
+from emotion_llama.train.material import prepare, read_items
+from emotion_llama.train.questions import sampler_for
+from emotion_llama.train.run import make_trainer
 
 BATCH = 16
 STEPS = 5

@@ -17,7 +17,8 @@ from emotion_llama.model.processing import TrainSample
 from emotion_llama.train.build import STATISTICS_SAMPLES, Trainee, build
 from emotion_llama.train.clip_samples import ClipSampler
 from emotion_llama.train.extract import extract
-from emotion_llama.train.run import prepare, read_items, sampler_for
+from emotion_llama.train.material import prepare, read_items
+from emotion_llama.train.questions import sampler_for
 from tests.train.tiny_run import WIDTH, configured, largest_difference, trained
 
 

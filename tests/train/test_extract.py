@@ -21,7 +21,7 @@ from emotion_llama.train.config import TrainConfig
 from emotion_llama.train.examples import Example
 from emotion_llama.train.extract import Extracted, Task, _extract, cache_folder, extract
 from emotion_llama.train.face_pictures import encode_face_picture, to_gray
-from emotion_llama.train.run import read_items
+from emotion_llama.train.material import read_items
 from emotion_llama.train.sources import Item
 
 MakeConfig = Callable[..., TrainConfig]

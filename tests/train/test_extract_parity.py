@@ -20,7 +20,7 @@ from emotion_llama.media.types import SAMPLE_RATE_HZ
 from emotion_llama.train.asking import features_of
 from emotion_llama.train.config import FeatureSettings, TrainConfig
 from emotion_llama.train.extract import Extracted, cache_folder, extract
-from emotion_llama.train.run import read_items
+from emotion_llama.train.material import read_items
 
 if TYPE_CHECKING:
     from emotion_llama import EmotionLlama

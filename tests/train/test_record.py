@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from emotion_llama.errors import OutputError, UsageError
+from emotion_llama.train.material import read_items
 from emotion_llama.train.record import RECORD, STARTED, begin, data_record, write_json
-from emotion_llama.train.run import read_items
 from tests.train.tiny_run import configured
 
 DATA = [{"name": "voices", "sha256": "aa"}, {"name": "words", "sha256": "bb"}]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,12 @@ from typer.testing import CliRunner
 import emotion_llama as el
 from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.cli import app
-from emotion_llama.errors import ManifestError, ModelError, UsageError
+from emotion_llama.errors import ModelError, UsageError
 from emotion_llama.evaluate.predictions import read_predictions
 from emotion_llama.manifest import read_manifest
 from emotion_llama.model.checkpoint import adapter_sha256
-from emotion_llama.train.config import TrainConfig
-from emotion_llama.train.examples import Example
 from emotion_llama.train.record import RECORD
-from emotion_llama.train.run import prepare, read_items, run
-from emotion_llama.train.sides import shuffled_truth
+from emotion_llama.train.run import run
 from tests.train.tiny_run import WORDS, configured, largest_difference, tiny_llm, weights, write_settings
 
 CHANGES = (
@@ -153,38 +148,7 @@ def test_a_run_without_validation_people_keeps_its_last_weights(tmp_path: Path) 
     assert found["best"] is None and "validation" not in found and [one["step"] for one in found["scores"]] == [1, 2]
 
 
-def test_truth_is_shuffled_where_the_settings_say_so(tmp_path: Path) -> None:
-    plain, shuffled = configured(tmp_path), configured(tmp_path, "data.shuffle_truth=true")
-    items = read_items(plain)
-    labels, found, expected = (
-        [i.label for i in some] for some in (items, read_items(shuffled), shuffled_truth(items, 0))
-    )
-    assert found == expected != labels
-
-
-def test_a_clip_without_anything_the_model_reads_is_left_out_and_named(
-    make_config: Callable[..., TrainConfig], examples: list[Example], capsys: pytest.CaptureFixture[str]
-) -> None:
-    hears = ("model.features=[{name: audio_mix, modality: audio}]", "model.heads=[]")
-    faces = {e.id for e in examples if e.source == "faces"}
-    asked = replace(examples[0], id="vqa", question="How many?", reasoning="Two.", arrays={}, transcript=None)
-    material = prepare(make_config(*hears), [*examples, asked])
-    assert {one.clip for one in material.left_out} == faces and len(faces) > 50
-    assert "holds none of audio_mix, nor words" in material.left_out[0].reason
-    assert {e.id for e in material.examples} == {e.id for e in [*examples, asked]} - faces
-    printed = " ".join(capsys.readouterr().err.split())
-    assert f"{len(faces)} clips hold none of audio_mix" in printed
-    with pytest.raises(ManifestError, match="expected audio_mix or words in the training clips"):
-        prepare(make_config(*hears), [e for e in examples if e.id in faces])
-
-
 def test_hidden_groups_of_a_checkpoint_must_be_its_own(finished: Path, tmp_path: Path) -> None:
     changes = ("model.features=[]", "model.lora=null", f"model.init={finished}", "samples.feature_drop={eye: 0.5}")
     with pytest.raises(ModelError, match=r"feature_drop: eye names no feature group .* known are video, audio, ear"):
         run(configured(tmp_path, *changes, people=8))
-
-
-def test_settings_without_a_training_clip_are_refused(tmp_path: Path) -> None:
-    config = configured(tmp_path, "data.sources.voices.split=null", "data.sources.voices.side=test")
-    with pytest.raises(ManifestError, match="no clip is on the training side"):
-        run(config)

@@ -18,8 +18,8 @@ import pytest
 from emotion_llama.clip import Clip
 from emotion_llama.train.clip_samples import closed_samples
 from emotion_llama.train.extract import extract
+from emotion_llama.train.material import prepare, read_items
 from emotion_llama.train.record import RECORD, STARTED
-from emotion_llama.train.run import prepare, read_items
 from emotion_llama.train.sides import shuffled_truth
 from emotion_llama.train.sources import Item
 from emotion_llama.train.validate import scores_of

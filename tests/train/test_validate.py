@@ -11,12 +11,10 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, recall_score
 
 from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.model.checkpoint import save_adapter
-from emotion_llama.model.processing import TrainSample
 from emotion_llama.model.score import ClipReader
 from emotion_llama.train.clip_samples import closed_samples
-from emotion_llama.train.config import CalibrationSettings, FeatureSettings, HeadSettings
 from emotion_llama.train.extract import extract
-from emotion_llama.train.run import Material, as_moving, calibration_questions, prepare, questions, read_items
+from emotion_llama.train.material import prepare, read_items
 from emotion_llama.train.validate import (
     Answered,
     answer_all,
@@ -115,49 +113,6 @@ def test_sources_count_the_same_however_many_clips_they_have() -> None:
     assert scores["good"]["war"] == 1.0 and scores["bad"]["war"] == 0.0
     mean = averaged(scores)
     assert mean["war"] == 0.5 and mean["n"] == 35 and mean["order_sensitivity"] == pytest.approx(0.1)
-
-
-def test_validation_asks_about_validation_people_only(tmp_path: Path) -> None:
-    config = configured(tmp_path, people=6, takes=2)
-    material = prepare(config, extract(read_items(config), config).examples)
-    people = {example.id: example.person for example in material.examples if example.side == "validation"}
-    asked = questions(config, material, "validation", 5, 0)
-    assert len(asked) == 5 and len(set(people.values())) == 1
-    assert {sample.clip for sample in asked} <= people.keys()
-    assert [s.clip for s in questions(config, material, "validation", 5, 0)] == [s.clip for s in asked]
-
-
-def test_a_source_may_stay_out_of_the_calibration(tmp_path: Path) -> None:
-    config = configured(tmp_path, people=6, takes=2)
-    material = prepare(config, extract(read_items(config), config).examples)
-    assert calibration_questions(config, CalibrationSettings(), material)
-    seen = [source.model_copy(update={"calibrate": False}) for source in config.data.sources]
-    config = config.model_copy(update={"data": config.data.model_copy(update={"sources": tuple(seen)})})
-    assert calibration_questions(config, CalibrationSettings(), material) == []
-
-
-def test_still_pictures_are_asked_once_more_as_moving_faces_are(tmp_path: Path) -> None:
-    config = configured(tmp_path)
-    head = HeadSettings(name="says", array="face_expressions", sources=("posed",))
-    config = config.model_copy(update={"model": config.model.model_copy(update={"heads": (head,)})})
-    groups = (
-        FeatureSettings(name="look", modality="video", head="look", still=True),
-        FeatureSettings(name="says", modality="video", head="says"),
-        FeatureSettings(name="global", modality="video"),
-    )
-    rows = {name: np.zeros((1, 2), np.float32) for name in ("look", "says", "global")}
-    made = [
-        TrainSample(source, "emotion", LABELS, None, LABELS[0], features, source=source)
-        for source, features in (
-            ("press", rows),
-            ("posed", rows),
-            ("films", {name: rows[name] for name in ("says", "global")}),
-            ("voices", {}),
-        )
-    ]
-    (asked,) = as_moving(made, config, Material([], groups, {}, {}, {}, {}))
-    assert asked.source == "press as moving" and list(asked.features) == ["says", "global"]
-    assert list(made[0].features) == ["look", "says", "global"]
 
 
 def test_the_spread_over_label_orders_is_that_of_the_scores() -> None:

@@ -35,8 +35,10 @@ from emotion_llama.labels import LABEL_SETS
 from emotion_llama.train.build import build
 from emotion_llama.train.config import TrainConfig
 from emotion_llama.train.extract import extract
+from emotion_llama.train.material import prepare, read_items
 from emotion_llama.train.overrides import read_config
-from emotion_llama.train.run import make_trainer, prepare, read_items, sampler_for, train_steps
+from emotion_llama.train.questions import sampler_for
+from emotion_llama.train.run import make_trainer, train_steps
 from emotion_llama.train.trainer import EmotionTrainer
 
 torch.set_num_threads(1)  # tiny matrices: more threads only wait for one another

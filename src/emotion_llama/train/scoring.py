@@ -23,7 +23,7 @@ from emotion_llama.train.examples import Example
 from emotion_llama.train.validate import Answered, Ask, order_spread, scores_of, statistics_of
 
 if TYPE_CHECKING:
-    from emotion_llama.train.run import Material
+    from emotion_llama.train.material import Material
 
 FOLDER = "test"
 SCORES = ("war", "uar", "weighted_f1", "nll", "ece")

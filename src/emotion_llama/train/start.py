@@ -11,9 +11,10 @@ from emotion_llama.errors import UsageError
 from emotion_llama.scale.spread import Engine
 from emotion_llama.train.config import TrainConfig
 from emotion_llama.train.extract import extract
+from emotion_llama.train.material import read_items, say_extracted
 from emotion_llama.train.overrides import read_config
 from emotion_llama.train.progress import console
-from emotion_llama.train.run import read_items, run, say_extracted
+from emotion_llama.train.run import run
 
 
 def start(path: Path, changes: Sequence[str], data: Path | None, *, jobs: int) -> Path:

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from emotion_llama.labels import canonical
+from emotion_llama.train.material import Material
 from emotion_llama.train.person import with_baselines
 from emotion_llama.train.preference.questions import draw_questions, finder
 from emotion_llama.train.preference.rewards import label_match, score
 from emotion_llama.train.preference.settings import RewardSettings
-from emotion_llama.train.run import Material
 
 TASKS = "samples.tasks={emotion: 1, reason: 1, visual: 1, audio: 1}"
 INPUT = {"face": "video", "scene": "video", "voice": "audio", "words": "text"}

@@ -13,9 +13,9 @@ from emotion_llama.train.asking import inputs_of
 from emotion_llama.train.clip_samples import ClipSampler, sample_of
 from emotion_llama.train.config import FeatureSettings, TrainConfig
 from emotion_llama.train.examples import Example
+from emotion_llama.train.material import Material, all_sources
 from emotion_llama.train.preference.facts import Facts, VerifiableSample
 from emotion_llama.train.preference.pairs import Find
-from emotion_llama.train.run import Material, all_sources
 from emotion_llama.train.sources import Side
 
 DRAWS = 5

@@ -13,6 +13,7 @@ from transformers.utils import logging as library_logging
 from emotion_llama.errors import UsageError
 from emotion_llama.train.build import Trainee
 from emotion_llama.train.config import TrainConfig
+from emotion_llama.train.material import Material
 from emotion_llama.train.preference.dpo import train_dpo
 from emotion_llama.train.preference.grpo import train_grpo
 from emotion_llama.train.preference.pairs import FILE, Pair, among, pairs_from_samples, read_pairs, write_pairs
@@ -20,7 +21,6 @@ from emotion_llama.train.preference.questions import draw_questions, finder
 from emotion_llama.train.preference.report import EVERY
 from emotion_llama.train.preference.settings import PreferenceSettings
 from emotion_llama.train.progress import console
-from emotion_llama.train.run import Material
 
 _SHARDED = ("ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED")
 _KEPT = ("data", "start_sha256", "steps", "validation", "resumed_from", "seconds", "peak_memory_mb")
