@@ -115,7 +115,7 @@ def test_heads_change_the_answer_as_much_as_they_weigh(percept: Percept) -> None
 
     def told(weight: float, opinions: Opinions) -> tuple[FakeReader, Answers]:
         reader = FakeReader(scores)
-        calibration = Calibration(opinion_weight={"voice_emotion": weight})
+        calibration = Calibration(default_opinion_weight={"voice_emotion": weight})
         return reader, answers(reader, percept, calibration, opinions, labels=("happy", "sad"), tasks=("reason",))
 
     reader, found = told(1.0, voice)  # the geometric mean of both

@@ -31,7 +31,7 @@ def test_prior_and_temperature_do_what_they_say() -> None:
 
 
 def test_a_head_shares_out_the_chance_of_the_labels_it_knows() -> None:
-    calibration = Calibration(opinion_weight={"voice": 3.0, "face": 0.0})
+    calibration = Calibration(default_opinion_weight={"voice": 3.0, "face": 0.0})
     scores = {"happy": math.log(0.2), "joyful": math.log(0.2), "sad": math.log(0.2), "jealous": math.log(0.4)}
     opinions = {"voice": {"happy": 0.8, "sad": 0.2}, "face": {"sad": 1.0}}
     found = calibration.probabilities(scores, ["audio"], opinions)
@@ -48,14 +48,14 @@ def test_labels_no_head_knows_are_as_likely_as_the_language_model_says_however_s
     scores = {"happy": math.log(0.3), "sad": math.log(0.3), "jealous": math.log(0.4)}
     opinions = {"voice": {"happy": 0.6, "sad": 0.4}}
     for pooled in (0.3, 1.0, 4.0):
-        calibration = Calibration(opinion_weight={"voice": 1.0}, pooled_temperature={"audio": pooled})
+        calibration = Calibration(default_opinion_weight={"voice": 1.0}, pooled_temperature={"audio": pooled})
         assert calibration.probabilities(scores, ["audio"], opinions)["jealous"] == pytest.approx(0.4)
-    flat = Calibration(opinion_weight={"voice": 1.0}, temperature={"audio": 1e6})
+    flat = Calibration(default_opinion_weight={"voice": 1.0}, temperature={"audio": 1e6})
     assert flat.probabilities(scores, ["audio"], opinions)["jealous"] == pytest.approx(1 / 3, abs=1e-4)
 
 
 def test_the_pool_knows_no_order_and_agreement_does_not_make_it_sharper() -> None:
-    calibration = Calibration(opinion_weight={"voice": 3.0, "face": 1.5})
+    calibration = Calibration(default_opinion_weight={"voice": 3.0, "face": 1.5})
     opinion, other = {"happy": 0.7, "sad": 0.3}, {"happy": 0.1, "sad": 0.9}
     scores = {"happy": math.log(0.7), "sad": math.log(0.3)}
     assert calibration.probabilities(scores, [], {"voice": opinion, "face": opinion}) == pytest.approx(opinion)
@@ -65,7 +65,7 @@ def test_the_pool_knows_no_order_and_agreement_does_not_make_it_sharper() -> Non
 
 
 def test_a_head_cannot_rule_an_emotion_out() -> None:
-    found = Calibration(opinion_weight={"voice": 1.0}).probabilities(
+    found = Calibration(default_opinion_weight={"voice": 1.0}).probabilities(
         {"happy": 0.0, "sad": -12.0}, ["audio"], {"voice": {"happy": 1.0, "sad": 0.0}}
     )
     assert found["sad"] > 0

@@ -127,6 +127,6 @@ def test_what_the_heads_add_is_shown(examples: list[Example]) -> None:
     for one in asked(examples, "voices", ("audio",)):
         known = {canonical(label): float(place == one.right) for place, label in enumerate(one.labels)}
         answers.append(replace(one, opinions={"voice_emotion": known}))
-    sure = Calibration(opinion_weight={"voice_emotion": 1.0})
+    sure = Calibration(default_opinion_weight={"voice_emotion": 1.0})
     row = compared(answers, [None] * len(answers), sure, ["p"] * len(answers), 0)
     assert row["war"] == 1.0 > row["without_heads"]["war"]

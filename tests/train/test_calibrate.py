@@ -83,7 +83,7 @@ def test_heads_count_as_much_as_they_are_worth() -> None:
         answers.append(replace(one, labels=names, opinions=opinions))
     alone = calibrate([replace(one, opinions={}) for one in answers], "people")
     found = calibrate(answers, "people")
-    assert found.opinion_weight["good"] == 1.0 and found.opinion_weight["bad"] == 0.0
+    assert found.default_opinion_weight["good"] == 1.0 and found.default_opinion_weight["bad"] == 0.0
     assert scores_of(answers, found)["war"] > scores_of(answers, alone)["war"] + 0.05
 
 

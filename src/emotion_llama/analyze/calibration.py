@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from emotion_llama.model.configuration import FeatureGroup
 
 Opinions = Mapping[str, Mapping[str, float]]
 """Head → emotion (canonical name) → its chance."""
+
+Setting = TypeVar("Setting")
 
 LEAST_CHANCE = 1e-4
 """A head that was wrong once must not rule an emotion out."""
@@ -43,18 +46,19 @@ def opinions_of(
 class Calibration(BaseModel):
     """Fitted on validation people only: how much blank-clip prior is taken off, what heads count, and temperatures.
 
-    `opinion_weight`: by head, how much its log-chances count beside the language model's log-likelihoods.
-    Temperatures are by combination of present inputs and heads (`inputs_key`), because a model that hears and sees is
-    sure in another way than one that only reads, and on a moving face, of which fewer heads have an opinion, in another
-    way than on a still one: `temperature` of the language model, `pooled_temperature` of its pool with the heads. A
-    combination that was not fitted has that of its inputs, or else the default one.
+    Weights and temperatures are by combination of present inputs and heads (`inputs_key`), because a model that hears
+    and sees is sure in another way than one that only reads, and on a moving face, of which fewer heads have an
+    opinion, in another way than on a still one: `opinion_weight` says by head how much its log-chances count beside the
+    language model's log-likelihoods, `temperature` is that of the language model, `pooled_temperature` that of its pool
+    with the heads. A combination that was not fitted has those of its inputs, or else the default ones.
     `fitted_on` says with what (data, n, date), for the report.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     prior_weight: float = 1.0
-    opinion_weight: dict[str, float] = {}
+    default_opinion_weight: dict[str, float] = {}
+    opinion_weight: dict[str, dict[str, float]] = {}
     default_temperature: float = Field(default=1.0, gt=0.0)
     temperature: dict[str, float] = {}
     default_pooled_temperature: float = Field(default=1.0, gt=0.0)
@@ -83,7 +87,7 @@ class Calibration(BaseModel):
         """
         there, heads = tuple(present), opinions or {}
         chances = softmax(np.array(list(corrected.values())) / self.own_temperature(there, heads))
-        pooled, known = self.pooled(tuple(corrected), chances, heads)
+        pooled, known = self.pooled(tuple(corrected), chances, heads, there)
         if known.any():
             of_pool = _of(self.pooled_temperature, there, heads, self.default_pooled_temperature)
             chances[known] = chances[known].sum() * softmax(pooled / of_pool)
@@ -94,7 +98,7 @@ class Calibration(BaseModel):
         return _of(self.temperature, tuple(present), heads, self.default_temperature)
 
     def pooled(
-        self, labels: Sequence[str], chances: NDArray[np.float64], opinions: Opinions
+        self, labels: Sequence[str], chances: NDArray[np.float64], opinions: Opinions, present: Iterable[Modality]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Pool the language model's chances (L,) with the heads' opinions: log-chances (K,) of the labels heads know.
 
@@ -102,12 +106,13 @@ class Calibration(BaseModel):
         A label that one head knows and another does not: there the other thinks as the language model. Several asked
         words of one emotion share the chance that a head gives it. Beside it stands which labels (L,) any head knows.
         """
+        weight_of = _of(self.opinion_weight, tuple(present), opinions, self.default_opinion_weight)
         names = [canonical(label) if is_known(label) else label for label in labels]
         model = np.log(np.maximum(chances, LEAST_CHANCE))
         total, weights, known = model.copy(), 1.0, np.zeros(len(names), dtype=bool)
         sharing = Counter(names)
         for head, given in opinions.items():
-            weight = self.opinion_weight.get(head, 0.0)
+            weight = weight_of.get(head, 0.0)
             mine = np.array([name in given for name in names])
             if not weight or mine.sum() < 2:
                 continue
@@ -118,7 +123,7 @@ class Calibration(BaseModel):
         return total[known] / weights, known
 
 
-def _of(fitted: Mapping[str, float], present: Iterable[Modality], heads: Iterable[str], default: float) -> float:
+def _of(fitted: Mapping[str, Setting], present: Iterable[Modality], heads: Iterable[str], default: Setting) -> Setting:
     there = tuple(present)
     return fitted.get(inputs_key(there, heads), fitted.get(inputs_key(there), default))
 

@@ -20,6 +20,9 @@ ROUNDS = 3
 LEAST = 30
 """A combination of inputs with fewer validation clips uses the default temperature; with fewer in all it is 1."""
 
+LEAST_FOR_WEIGHTS = 100
+"""The same for the weights of the heads, which are several numbers."""
+
 Pairs = Sequence[tuple[NDArray[np.float64], int]]
 """Scores (L,) and the right one."""
 
@@ -30,8 +33,8 @@ Groups = Mapping[tuple[str, str], Sequence[Answered]]
 def calibrate(answers: Sequence[Answered], about: str) -> Calibration:
     """Fit the language model's prior weight and temperatures, then the weights of the heads and those of their pool.
 
-    Temperatures are for each combination of inputs, and of the heads that have an opinion beside them. Every source and
-    combination counts the same in the choice of the weights, however many clips it has. With fewer than `LEAST`
+    All are for each combination of inputs, and of the heads that have an opinion beside them. Every source and
+    combination counts the same in the choice of the default weights, however many clips it has. With fewer than `LEAST`
     answers nothing is fitted: a temperature from a handful of clips makes every answer certain.
     """
     if len(answers) < LEAST:
@@ -47,7 +50,8 @@ def calibrate(answers: Sequence[Answered], about: str) -> Calibration:
     found = found.model_copy(update={"default_temperature": default, "temperature": fitted})
     heads = sorted({head for answer in answers for head in answer.opinions})
     if heads:
-        found = _weights(groups, heads, found)
+        found = found.model_copy(update={"default_opinion_weight": _weights(groups, heads, found)})
+        found = found.model_copy(update={"opinion_weight": _weights_by_inputs(groups, found)})
         default, fitted = _temperatures(groups, lambda members: _pooled_pairs(members, found))
         found = found.model_copy(update={"default_pooled_temperature": default, "pooled_temperature": fitted})
     return found.model_copy(update={"fitted_on": f"{about}; n = {len(answers)}"})
@@ -71,11 +75,22 @@ def best_temperature(pairs: Pairs) -> float:
     return round(float(TEMPERATURES[int(_losses(pairs).argmin())]), 3)
 
 
-def _weights(groups: Groups, heads: Sequence[str], start: Calibration) -> Calibration:
+def _weights_by_inputs(groups: Groups, start: Calibration) -> dict[str, dict[str, float]]:
+    """Choose weights of their own for each combination of inputs and heads that has enough answers."""
+    found = {}
+    for key in sorted({key for _, key in groups}):
+        mine = {group: members for group, members in groups.items() if group[1] == key}
+        heads = sorted(next(iter(mine.values()))[0].opinions)
+        if heads and sum(map(len, mine.values())) >= LEAST_FOR_WEIGHTS:
+            found[key] = _weights(mine, heads, start)
+    return found
+
+
+def _weights(groups: Groups, heads: Sequence[str], start: Calibration) -> dict[str, float]:
     """Choose the weight of each head in turn; the first of equals is kept."""
 
     def loss(weights: Mapping[str, float]) -> float:
-        tried = start.model_copy(update={"opinion_weight": weights})
+        tried = start.model_copy(update={"default_opinion_weight": weights, "opinion_weight": {}})
         pairs = [_compared_pairs(members, tried) for members in groups.values()]
         return float(np.mean([_losses(some).min() for some in pairs if some]))
 
@@ -86,7 +101,7 @@ def _weights(groups: Groups, heads: Sequence[str], start: Calibration) -> Calibr
             best = min(({**best, head: weight} for weight in OPINION_WEIGHTS), key=loss)
         if best == before:
             break
-    return start.model_copy(update={"opinion_weight": best})
+    return best
 
 
 def _pairs(answers: Sequence[Answered], calibration: Calibration) -> Pairs:
@@ -103,7 +118,7 @@ def _pooled_pairs(answers: Sequence[Answered], calibration: Calibration) -> Pair
     """Pooled scores, of answers whose right label a head knows: the pool shares out only such labels' chance."""
     found = []
     for answer in answers:
-        pooled, known = calibration.pooled(answer.labels, _own(answer, calibration), answer.opinions)
+        pooled, known = calibration.pooled(answer.labels, _own(answer, calibration), answer.opinions, answer.inputs)
         if known[answer.right]:
             found.append((pooled, int(known[: answer.right].sum())))
     return found
@@ -114,11 +129,11 @@ def _compared_pairs(answers: Sequence[Answered], calibration: Calibration) -> Pa
     found = []
     for answer in answers:
         own = _own(answer, calibration)
-        every = calibration.model_copy(update={"opinion_weight": dict.fromkeys(answer.opinions, 1.0)})
-        known = every.pooled(answer.labels, own, answer.opinions)[1]
+        all_count = {"default_opinion_weight": dict.fromkeys(answer.opinions, 1.0), "opinion_weight": {}}
+        known = calibration.model_copy(update=all_count).pooled(answer.labels, own, answer.opinions, answer.inputs)[1]
         if known[answer.right]:
             scores = np.log(np.maximum(own, LEAST_CHANCE))
-            pooled, counted = calibration.pooled(answer.labels, own, answer.opinions)
+            pooled, counted = calibration.pooled(answer.labels, own, answer.opinions, answer.inputs)
             scores[counted] = pooled
             found.append((scores[known], int(known[: answer.right].sum())))
     return found

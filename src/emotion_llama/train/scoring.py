@@ -67,7 +67,7 @@ def compared(
 
     `null_ece`: median, 2.5 and 97.5 percentile of the ECE that a perfectly calibrated model has at this n.
     """
-    alone = calibration.model_copy(update={"opinion_weight": {}})
+    alone = calibration.model_copy(update={"default_opinion_weight": {}, "opinion_weight": {}})
     draws: dict[str, Any] = {"n": len(answers), "groups": speaker_codes(people), "draws": DRAWS, "seed": seed}
     chances = [answer.probabilities(calibration) for answer in answers]
     table = [[one[label] for label in answers[0].labels] for one in chances]
