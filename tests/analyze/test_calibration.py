@@ -64,6 +64,17 @@ def test_the_pool_knows_no_order_and_agreement_does_not_make_it_sharper() -> Non
     assert one == pytest.approx(two)
 
 
+def test_a_heads_weight_is_that_of_what_is_beside_it() -> None:
+    calibration = Calibration(
+        default_opinion_weight={"face": 1.0}, opinion_weight={"video (face)": {"face": 3.0}, "audio": {"face": 0.0}}
+    )
+    scores, opinions = {"happy": 0.0, "sad": 0.0}, {"face": {"happy": 0.9, "sad": 0.1}}
+    for inputs, weight in ((["video"], 3.0), (["video", "audio"], 1.0), (["audio"], 0.0)):
+        odds = 9 ** (weight / (1 + weight))
+        found = calibration.probabilities(scores, inputs, opinions)["happy"]
+        assert found == pytest.approx(odds / (1 + odds))
+
+
 def test_a_head_cannot_rule_an_emotion_out() -> None:
     found = Calibration(default_opinion_weight={"voice": 1.0}).probabilities(
         {"happy": 0.0, "sad": -12.0}, ["audio"], {"voice": {"happy": 1.0, "sad": 0.0}}

@@ -9,7 +9,7 @@ import pytest
 
 from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.clip import Modality
-from emotion_llama.train.calibrate import LEAST, PRIOR_WEIGHTS, best_temperature, calibrate
+from emotion_llama.train.calibrate import LEAST, LEAST_FOR_WEIGHTS, PRIOR_WEIGHTS, best_temperature, calibrate
 from emotion_llama.train.validate import Answered, scores_of
 
 LABELS = tuple("abcde")
@@ -110,3 +110,22 @@ def test_moving_faces_have_a_temperature_of_their_own_beside_that_of_all_picture
     assert found["video (look) (says)"] == pytest.approx(0.6, rel=0.25)
     assert found["video (says)"] == pytest.approx(3.0, rel=0.25)
     assert found["video (look) (says)"] < found["video"] < found["video (says)"]
+
+
+def test_a_head_counts_by_what_is_beside_it() -> None:
+    """A head that knows pictures and guesses beside voices; a combination with few answers has the default weight."""
+    rng = np.random.default_rng(9)
+    names = ("happy", "sad", "angry", "fear", "neutral")
+    parts = {("video",): 200, ("video", "audio"): 200, ("video", "text"): LEAST_FOR_WEIGHTS - 1}
+    answers = []
+    for number, (inputs, n) in enumerate(parts.items()):
+        for one in _simulated(n, 1.0, inputs=inputs, source=str(number), seed=20 + number):
+            hints = rng.standard_normal(len(LABELS)) + (inputs == ("video",)) * 2.0 * (np.arange(5) == one.right)
+            told = np.exp(2.0 * hints) / np.exp(2.0 * hints).sum()
+            answers.append(replace(one, labels=names, opinions={"look": dict(zip(names, told, strict=True))}))
+    found = calibrate(answers, "people")
+    assert set(found.opinion_weight) == {"video (look)", "video+audio (look)"}
+    assert found.opinion_weight["video (look)"]["look"] >= 0.5
+    assert found.opinion_weight["video+audio (look)"]["look"] == 0.0
+    alone = found.model_copy(update={"opinion_weight": {}})
+    assert scores_of(answers[:200], found)["war"] > scores_of(answers[:200], alone)["war"]
