@@ -10,7 +10,7 @@ import pytest
 from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.clip import Modality
 from emotion_llama.train.calibrate import LEAST, LEAST_FOR_WEIGHTS, PRIOR_WEIGHTS, best_temperature, calibrate
-from emotion_llama.train.validate import Answered, scores_of
+from emotion_llama.train.validate import AS_MOVING, Answered, scores_of
 
 LABELS = tuple("abcde")
 
@@ -127,5 +127,9 @@ def test_a_head_counts_by_what_is_beside_it() -> None:
     assert set(found.opinion_weight) == {"video (look)", "video+audio (look)"}
     assert found.opinion_weight["video (look)"]["look"] >= 0.5
     assert found.opinion_weight["video+audio (look)"]["look"] == 0.0
+    stand_ins = [replace(one, source=f"{one.source}{AS_MOVING}", inputs=("video", "text")) for one in answers[:200]]
+    beside = calibrate([*answers, *stand_ins], "people")  # they do not decide what a head counts
+    assert beside.opinion_weight == found.opinion_weight
+    assert beside.default_opinion_weight == found.default_opinion_weight
     alone = found.model_copy(update={"opinion_weight": {}})
     assert scores_of(answers[:200], found)["war"] > scores_of(answers[:200], alone)["war"]

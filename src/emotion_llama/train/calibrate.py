@@ -34,7 +34,8 @@ def calibrate(answers: Sequence[Answered], about: str) -> Calibration:
     """Fit the language model's prior weight and temperatures, then the weights of the heads and those of their pool.
 
     All are for each combination of inputs, and of the heads that have an opinion beside them. Every source and
-    combination counts the same in the choice of the default weights, however many clips it has. With fewer than `LEAST`
+    combination counts the same in the choice of the default weights, however many clips it has; answers that only stand
+    in for others do not. With fewer than `LEAST`
     answers nothing is fitted: a temperature from a handful of clips makes every answer certain.
     """
     if len(answers) < LEAST:
@@ -50,8 +51,9 @@ def calibrate(answers: Sequence[Answered], about: str) -> Calibration:
     found = found.model_copy(update={"default_temperature": default, "temperature": fitted})
     heads = sorted({head for answer in answers for head in answer.opinions})
     if heads:
-        found = found.model_copy(update={"default_opinion_weight": _weights(groups, heads, found)})
-        found = found.model_copy(update={"opinion_weight": _weights_by_inputs(groups, found)})
+        weighed = {group: members for group, members in groups.items() if not members[0].stands_in}
+        found = found.model_copy(update={"default_opinion_weight": _weights(weighed, heads, found)})
+        found = found.model_copy(update={"opinion_weight": _weights_by_inputs(weighed, found)})
         default, fitted = _temperatures(groups, lambda members: _pooled_pairs(members, found))
         found = found.model_copy(update={"default_pooled_temperature": default, "pooled_temperature": fitted})
     return found.model_copy(update={"fitted_on": f"{about}; n = {len(answers)}"})

@@ -12,6 +12,7 @@ from emotion_llama.train.config import CalibrationSettings, TrainConfig
 from emotion_llama.train.dataset import MixedSampler, Sampler
 from emotion_llama.train.material import Material, all_sources
 from emotion_llama.train.person import SUFFIX
+from emotion_llama.train.validate import AS_MOVING
 
 STREAMS = {"train": 0, "validation": 1_000_003, "calibration": 2_000_003}
 """Added to the seed, so that no two stages draw the same combinations."""
@@ -65,8 +66,9 @@ def calibration_questions(config: TrainConfig, settings: CalibrationSettings, ma
 def as_moving(samples: Sequence[TrainSample], config: TrainConfig, material: Material) -> list[TrainSample]:
     """Give the questions about still pictures once more, with the features that a moving face has.
 
-    How sure to be of moving faces is fitted on them. Sources on which a head for moving faces was fitted are left out:
-    their pictures are no stranger to it, as moving faces are.
+    How sure to be of moving faces is fitted on them, not what a head counts there: the language model has learned from
+    pictures like these, of moving faces it knows as little as the head. Sources on which a head for moving faces was
+    fitted are left out: their pictures are no stranger to it, as moving faces are.
     """
     still = {group.name for group in material.groups if group.still}
     moving = {group.head for group in material.groups if group.head and group.modality == "video" and not group.still}
@@ -75,7 +77,7 @@ def as_moving(samples: Sequence[TrainSample], config: TrainConfig, material: Mat
         replace(
             sample,
             features={name: rows for name, rows in sample.features.items() if name not in still},
-            source=f"{sample.source} as moving",
+            source=f"{sample.source}{AS_MOVING}",
         )
         for sample in samples
         if still & set(sample.features) and sample.source not in known

@@ -25,6 +25,9 @@ from emotion_llama.train.progress import working
 
 Scores = dict[str, float]
 
+AS_MOVING = " as moving"
+"""Behind the source of questions that stand in for others: still pictures, asked as moving faces are."""
+
 
 @dataclass(frozen=True)
 class Answered:
@@ -44,6 +47,11 @@ class Answered:
     order_sensitivity: float
     opinions: Opinions = field(default_factory=dict)
     per_order: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether it stands in for questions that the validation side has none of."""
+        return self.source.endswith(AS_MOVING)
 
     def corrected(self, calibration: Calibration) -> dict[str, float]:
         """Scores of the labels with the prior taken off."""
