@@ -24,9 +24,10 @@ PROMPT_VERSION = "1"
 GLOBAL = "global"
 """The feature group that stands between the <video> tags; all other groups stand between the <feature> tags."""
 
-Layout = Literal["aligned"]
-LAYOUTS: tuple[Layout, ...] = ("aligned",)
-"""Known placements of the soft tokens; `aligned` is the one used in training and everywhere else."""
+Layout = Literal["aligned", "official-eval", "official-demo"]
+LAYOUTS: tuple[Layout, ...] = ("aligned", "official-eval", "official-demo")
+"""Known placements of the soft tokens; `aligned` is the one used in training. The others are what the released code
+fed its weights when it was evaluated and shown (`prompt_official`)."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,6 @@ def render(
     transcript: str | None,
     soft_tokens: Mapping[str, int],
     clues: Sequence[str] = (),
-    layout: Layout = "aligned",
     frame: ChatFrame = CHATML,
     phrasing: int = 0,
     question: str | None = None,
@@ -110,12 +110,10 @@ def render(
     number of tokens, in the configuration's order; an absent group is left out with its tags. `clues` are measured
     observations in words, used by every task but `emotion`. `phrasing` as in `instruction`. `question`: ask this
     instead of the task's instruction (tag `[vqa]`, as the base of the released weights was taught).
-    Raises `UsageError` for an unknown task or layout.
+    Raises `UsageError` for an unknown task.
     """
     if task not in TASKS:
         raise UsageError(f"unknown task {task!r}: choose from {', '.join(TASKS)}")
-    if layout not in LAYOUTS:
-        raise UsageError(f"unknown prompt layout {layout!r}: choose from {', '.join(LAYOUTS)}")
     prefix = (Marker(frame.user_open), *_inputs(soft_tokens, transcript))
     ask = f"[{task}] " + _clue_sentence(task, clues) + instruction(task, labels, phrasing)
     if question is not None:

@@ -88,13 +88,15 @@ def check_crops(crops: NDArray[np.uint8], encoder: str) -> None:
         )
 
 
-def read_net_config(folder: Path, net: type[Any]) -> dict[str, Any]:
+def read_net_config(
+    folder: Path, net: type[Any], needs: Sequence[str] = ("config.json", "preprocessor_config.json")
+) -> dict[str, Any]:
     """Give `config.json` of an encoder folder. Raises `ModelError` if the folder lacks a file or holds another net."""
-    for name in ("config.json", "preprocessor_config.json"):
+    for name in needs:
         if not (folder / name).is_file():
             raise ModelError(
-                f"{folder}: expected an encoder folder with config.json, model.safetensors and "
-                f"preprocessor_config.json; {name} is missing; make one with: emotion-llama pretrain"
+                f"{folder}: expected an encoder folder with its weights and {' and '.join(needs)}; {name} is missing; "
+                "make one with: emotion-llama pretrain, or emotion-llama convert"
             )
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -16,7 +16,7 @@ PLACEHOLDER = "<empty_output>"
 """A special token of SmolLM2's tokenizer that no chat text uses: it holds the place of one soft token."""
 
 
-ProjectorKind = Literal["linear", "mlp", "gated", "attention", "conv-attention"]
+ProjectorKind = Literal["linear", "plain", "mlp", "gated", "attention", "conv-attention"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,11 @@ class EmotionLlamaConfig(PreTrainedConfig):  # type: ignore[misc]  # untyped lib
     first), as the fields of `FeatureGroup`. `lora`: the fields of `Lora`, `None` when there is none (or it was merged).
     `llm`: asset or hub name of the language model. `chat_frame`: the fields of `ChatFrame`; `None` = recognise it from
     the tokenizer's chat template. `prompt_version`: the prompt the weights were trained with. `encoders`: folders of
-    encoders that stand in for the preset's own, by feature name.
+    encoders that stand in for the preset's own, by feature name. `wording`: "official" for the released weights, whose
+    prompt, tokenizer and order of tokens are their own (`prompt_official`). `layout`: the order they are asked in
+    unless told otherwise. `zeros`: groups that are rows of zeros where a clip lacks them, as upstream has it; all
+    others are left out. `mark_after_control`: how the released weights' tokenizer reads text behind a control string
+    (`model.segments`).
     """
 
     model_type = "emotion_llama"
@@ -82,6 +86,10 @@ class EmotionLlamaConfig(PreTrainedConfig):  # type: ignore[misc]  # untyped lib
         self.chat_frame = kwargs.pop("chat_frame", None)
         self.prompt_version = kwargs.pop("prompt_version", None)
         self.encoders = kwargs.pop("encoders", None) or {}
+        self.wording = kwargs.pop("wording", None) or "own"
+        self.layout = kwargs.pop("layout", None) or "aligned"
+        self.mark_after_control = bool(kwargs.pop("mark_after_control", True))
+        self.zeros = list(kwargs.pop("zeros", None) or ())
         kwargs.setdefault("tie_word_embeddings", bool(getattr(self.text_config, "tie_word_embeddings", False)))
         super().__init__(**kwargs)
         _check_groups(self.groups)

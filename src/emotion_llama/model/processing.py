@@ -14,10 +14,12 @@ from torch import Tensor
 from transformers import AutoTokenizer
 
 from emotion_llama.clip import Task
-from emotion_llama.errors import ModelError
+from emotion_llama.errors import ModelError, UsageError
 from emotion_llama.model.configuration import EmotionLlamaConfig
 from emotion_llama.model.modeling import IGNORED
-from emotion_llama.prompt import Marker, Piece, Prompt, Soft, frame_for, render
+from emotion_llama.model.segments import TOKENIZER_FILE, SegmentTokenizer
+from emotion_llama.prompt import LAYOUTS, Layout, Marker, Piece, Prompt, Soft, frame_for, render
+from emotion_llama.prompt_official import render_official
 
 TRAINING_MULTIPLE = 16
 """Training batches are padded to a multiple of this: every new length costs the CPU's matrix library a compilation."""
@@ -48,14 +50,20 @@ class TrainSample:
 class EmotionLlamaProcessor:
     """Tokenises prompts and collates features for one model.
 
-    Text is tokenised piece by piece and never read as control tokens; only the chat frame's markers are.
+    Text is tokenised piece by piece and never read as control tokens; only the chat frame's markers are. `layout`: the
+    order of the tokens, where it is not the configuration's own; only the released weights know more than one.
     """
 
-    def __init__(self, tokenizer: Any, config: EmotionLlamaConfig) -> None:
+    def __init__(self, tokenizer: Any, config: EmotionLlamaConfig, layout: Layout | None = None) -> None:
         if config.placeholder_token_id is None:
             raise ModelError("config placeholder_token_id: expected the id of an unused special token, found none")
         self.tokenizer = tokenizer
         self.config = config
+        self.layout: Layout = layout or config.layout
+        if self.layout not in LAYOUTS:
+            raise UsageError(f"unknown prompt layout {self.layout!r}: choose from {', '.join(LAYOUTS)}")
+        if self.layout != "aligned" and config.wording != "official":
+            raise UsageError(f"layout {self.layout}: only converted official weights know it; leave it out")
         self.frame = config.frame or frame_for(getattr(tokenizer, "chat_template", None))
         end = self.token_ids([Marker(self.frame.end)])
         if len(end) != 1:
@@ -71,6 +79,8 @@ class EmotionLlamaProcessor:
         `config` may be left out when the folder holds this model's own config.json.
         """
         config = config if config is not None else EmotionLlamaConfig.from_pretrained(folder)
+        if config.wording == "official":
+            return cls(SegmentTokenizer(Path(folder) / TOKENIZER_FILE, config.mark_after_control), config)
         return cls(AutoTokenizer.from_pretrained(folder), config)
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -89,11 +99,22 @@ class EmotionLlamaProcessor:
         question: str | None = None,
     ) -> Prompt:
         """Render the prompt of one clip for this model. Raises `ModelError` for features that do not fit it."""
+        counts = self.soft_tokens(features)
+        if self.config.wording == "official":
+            return render_official(
+                self.layout,
+                task,
+                labels=labels,
+                transcript=transcript,
+                soft_tokens=counts,
+                phrasing=phrasing,
+                question=question,
+            )
         return render(
             task,
             labels=labels,
             transcript=transcript,
-            soft_tokens=self.soft_tokens(features),
+            soft_tokens=counts,
             clues=clues,
             frame=self.frame,
             phrasing=phrasing,

@@ -24,7 +24,8 @@ class Projector(nn.Module):
     """Standardise `(B, N, E)` features, then map them to `(B, N, D)` soft tokens.
 
     `mean` and `std` (E,) are fitted on the training data by `standardise`; until then they are 0 and 1. Kinds:
-    "linear" is the paper's; "mlp" adds one hidden GELU layer of width D; "gated" multiplies the linear map by a learned
+    "linear" is the paper's; "plain" is the same on the features as they are, which the released weights were trained
+    with; "mlp" adds one hidden GELU layer of width D; "gated" multiplies the linear map by a learned
     gate in 0–1; "attention" lets the rows of a group attend to one another first; "conv-attention" mixes neighbouring
     rows by a convolution over three of them before that (the strongest fusion of the MER2024 baselines).
     """
@@ -51,6 +52,9 @@ class Projector(nn.Module):
 
     def forward(self, features: Tensor, present: Tensor | None = None) -> Tensor:
         """Map (B, N, E) to (B, N, D), computed in the precision of the projector; `present` (B, N) bool marks rows."""
+        if self.kind == "plain":
+            plain: Tensor = self.layers(features.to(self.mean.dtype))
+            return plain
         standard = (features.to(self.mean.dtype) - self.mean) / self.std  # (B, N, E)
         standard = standard.clamp(-LIMIT, LIMIT)
         if self.mix is not None:
