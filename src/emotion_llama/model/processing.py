@@ -97,6 +97,7 @@ class EmotionLlamaProcessor:
         clues: Sequence[str] = (),
         phrasing: int = 0,
         question: str | None = None,
+        tag: str | None = None,
     ) -> Prompt:
         """Render the prompt of one clip for this model. Raises `ModelError` for features that do not fit it."""
         counts = self.soft_tokens(features)
@@ -109,6 +110,7 @@ class EmotionLlamaProcessor:
                 soft_tokens=counts,
                 phrasing=phrasing,
                 question=question,
+                tag=tag,
             )
         return render(
             task,

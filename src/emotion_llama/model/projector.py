@@ -37,8 +37,9 @@ class Projector(nn.Module):
         super().__init__()
         self.name = group.name
         self.kind = group.projector
-        self.register_buffer("mean", torch.zeros(group.width))
-        self.register_buffer("std", torch.ones(group.width))
+        if group.projector != "plain":
+            self.register_buffer("mean", torch.zeros(group.width))
+            self.register_buffer("std", torch.ones(group.width))
         self.mix: RowAttention | None = None
         self.gate: nn.Linear | None = None
         if group.projector == "mlp":
@@ -47,13 +48,13 @@ class Projector(nn.Module):
         self.layers = nn.Sequential(nn.Linear(group.width, hidden))
         if group.projector == "gated":
             self.gate = nn.Linear(group.width, hidden)
-        elif group.projector != "linear":
+        elif group.projector not in ("linear", "plain"):
             self.mix = RowAttention(group.width, convolve=group.projector == "conv-attention")
 
     def forward(self, features: Tensor, present: Tensor | None = None) -> Tensor:
         """Map (B, N, E) to (B, N, D), computed in the precision of the projector; `present` (B, N) bool marks rows."""
         if self.kind == "plain":
-            plain: Tensor = self.layers(features.to(self.mean.dtype))
+            plain: Tensor = self.layers(features.to(self.layers[0].weight.dtype))
             return plain
         standard = (features.to(self.mean.dtype) - self.mean) / self.std  # (B, N, E)
         standard = standard.clamp(-LIMIT, LIMIT)
@@ -66,8 +67,10 @@ class Projector(nn.Module):
     def standardise(self, mean: Tensor, std: Tensor) -> None:
         """Set the standardisation; a column that never varied (std 0) is only centred.
 
-        Raises `ModelError` on a wrong width or a value that is not finite.
+        Raises `ModelError` on a wrong width, a value that is not finite, or where features are read as they are.
         """
+        if self.kind == "plain":
+            raise ModelError(f"projector {self.name!r}: a plain one reads features as they are; leave them unscaled")
         for key, value in (("mean", mean), ("std", std)):
             if value.shape != self.mean.shape or not bool(torch.isfinite(value).all()):
                 raise ModelError(

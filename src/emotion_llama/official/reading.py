@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,9 @@ from emotion_llama.errors import ModelError
 
 _LAYERS = ("model", "module", "state_dict")
 """Names under which training scripts keep the tensors in their files."""
+
+
+_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}
 
 
 def read_pickle(path: Path) -> dict[str, Tensor]:
@@ -78,6 +82,14 @@ class Shard:
             return tuple(self._pickled[name].shape)
         with self._opened() as file:
             return tuple(file.get_slice(name).get_shape())
+
+    def bytes(self, name: str) -> int:
+        """Size of a tensor in the file."""
+        if self._pickled is not None:
+            return self._pickled[name].nbytes
+        with self._opened() as file:
+            piece = file.get_slice(name)
+            return math.prod(piece.get_shape()) * _BYTES[piece.get_dtype()]
 
     def read(self, name: str) -> Tensor:
         """Read one tensor."""

@@ -71,7 +71,7 @@ def build(
         projector = cast(Projector, model.projectors[group.name])
         if group.head is not None:
             start_from_words(model, processor, group.name, heads[group.head].labels)
-        else:
+        elif projector.kind != "plain":
             projector.standardise(*seen[group.name].standard())
     return _trainee(model, processor, settings)
 
