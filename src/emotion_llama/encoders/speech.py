@@ -1,0 +1,97 @@
+"""Audio encoder of the paper: HuBERT-large (Hsu et al. 2021), and every speech encoder of its kind on the hub.
+
+The last layer's states, averaged over the time of the clip, as the released features are (`HL-UTT`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoFeatureExtractor, AutoModel
+
+from emotion_llama.encoders.face_mae import load_encoder
+from emotion_llama.errors import MediaError, ModelError
+from emotion_llama.media.types import SAMPLE_RATE_HZ, Waveform
+
+SHORTEST_S = 0.1
+WINDOW_S = 30.0
+"""Longer recordings are encoded in equal windows of at most this: attention grows with the square of the time."""
+
+HEADS = ("lm_head.", "quantizer.", "project_q.", "project_hid.", "projector.", "classifier.", "masked_spec_embed")
+"""Tensors of checkpoints for other uses that the encoder does without; nothing else may be extra, nothing missing."""
+
+
+class SpeechEncoder:
+    """Sound to `audio` `(1, width)`: the states of one layer, averaged over time.
+
+    `folder` is a Hugging Face folder with `config.json`, the weights and `preprocessor_config.json`: HuBERT, wav2vec 2,
+    WavLM, data2vec and their relatives. `layer` counts from the end as Python does (-1, the released features').
+    Raises `ModelError` for a folder that lacks a file.
+    """
+
+    name = "audio"
+    tokens = 1
+
+    def __init__(self, folder: Path, device: str = "cpu", layer: int = -1) -> None:
+        self.folder = folder
+        self.device = device
+        self.layer = layer
+        for file in ("config.json", "preprocessor_config.json"):
+            if not (folder / file).is_file():
+                raise ModelError(
+                    f"{folder}: expected a speech encoder's folder with its weights, config.json and "
+                    f"preprocessor_config.json; {file} is missing; copy the whole folder from the hub"
+                )
+        self.config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+
+    @property
+    def width(self) -> int:
+        """Length of the row: the net's hidden size."""
+        return int(self.config["hidden_size"])
+
+    @cached_property
+    def _net(self) -> Any:
+        return load_encoder(AutoModel, self.folder, HEADS, self.device)
+
+    @cached_property
+    def _processor(self) -> Any:
+        return AutoFeatureExtractor.from_pretrained(self.folder, local_files_only=True)
+
+    def __call__(self, waveform: Waveform) -> NDArray[np.float32]:
+        """The `audio` feature `(1, width)`. Raises `MediaError` for sound shorter than `SHORTEST_S`."""
+        total, frames = np.zeros(self.width), 0
+        for window in _windows(waveform):
+            states = self._states(window)  # (T, D)
+            total += states.sum(axis=0, dtype=np.float64)
+            frames += len(states)
+        row: NDArray[np.float32] = (total / frames).astype(np.float32)[None]
+        return row
+
+    def features(self, waveform: Waveform) -> dict[str, NDArray[np.float32]]:
+        """The same by name, as the other audio encoder gives it."""
+        return {self.name: self(waveform)}
+
+    def _states(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        values = self._processor(samples, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt").input_values  # (1, S)
+        with torch.inference_mode():
+            found = self._net(values.to(self.device), output_hidden_states=self.layer != -1)
+        states = found.last_hidden_state if self.layer == -1 else found.hidden_states[self.layer]
+        rows: NDArray[np.float32] = states[0].float().cpu().numpy()
+        return rows
+
+
+def _windows(waveform: Waveform) -> Iterator[NDArray[np.float32]]:
+    samples = waveform.samples
+    if len(samples) < SHORTEST_S * SAMPLE_RATE_HZ:
+        raise MediaError(
+            f"sound of {len(samples) / SAMPLE_RATE_HZ:.2f} s: expected at least {SHORTEST_S} s; leave the sound out"
+        )
+    count = int(np.ceil(len(samples) / (WINDOW_S * SAMPLE_RATE_HZ)))
+    yield from np.array_split(samples, count)
