@@ -45,6 +45,15 @@ def parse_emotion(text: str, labels: Sequence[str]) -> str | None:
     return None
 
 
+def parse_last_word(text: str, labels: Sequence[str]) -> str | None:
+    """Give the asked label that the last word of `text` is, to the letter; `None` for any other.
+
+    The reading of the released evaluation (upstream `eval_emotion.py`), without its silent "neutral".
+    """
+    last = text.replace("</s>", "").split(" ")[-1].strip()
+    return last if last in labels else None
+
+
 def parse_open(text: str) -> tuple[str, ...]:
     """Give the emotion words of a free answer, in order, each once.
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from emotion_llama.clip import MODALITIES, TASKS, Modality, Task
 from emotion_llama.errors import UsageError
 from emotion_llama.labels import LABEL_SETS
-from emotion_llama.prompt import PARAPHRASES
+from emotion_llama.prompt import PARAPHRASES, Layout
 
 FramePolicy = Literal["peak", "first", "middle", "random"]
 
@@ -42,6 +42,9 @@ class Settings(BaseModel):
             raise UsageError(f"settings file {path}: {error}") from error
 
 
+LabelMethod = Literal["likelihood", "generate-last-word", "generate-last-word-or-neutral"]
+
+
 class AnalyzeSettings(Settings):
     """How one clip is analysed.
 
@@ -49,6 +52,9 @@ class AnalyzeSettings(Settings):
     `without`: inputs to leave out. `label_orders`: seeded label orders to average over. `transcribe`: run the
     recogniser when no transcript was given. `max_frames_s` and `max_frames`: frames looked at, a second and in all.
     `baseline`: other recordings of the same person (paths, folders, manifests), to take off what is the person's own.
+    `layout`: order of the tokens, for converted released weights only; `None` = the checkpoint's own. `label_method`:
+    "likelihood" scores the labels; "generate-last-word" takes the last word of a written answer, as the released
+    evaluation does, and gives none where that is no label; "generate-last-word-or-neutral" then says neutral, as it.
     """
 
     labels: tuple[str, ...] = LABEL_SETS["mer9"]
@@ -63,6 +69,8 @@ class AnalyzeSettings(Settings):
     max_new_tokens: int = 96
     phrasing: int = 0
     baseline: tuple[str, ...] = ()
+    layout: Layout | None = None
+    label_method: LabelMethod = "likelihood"
 
     @model_validator(mode="after")
     def _check(self) -> Self:

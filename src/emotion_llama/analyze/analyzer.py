@@ -51,8 +51,11 @@ class EmotionLlama:
 
     @cached_property
     def calibration(self) -> Calibration:
-        """Prior weight and temperatures of the checkpoint."""
-        return Calibration.read(self.preset.folder / "calibration.json")
+        """Prior weight and temperatures of the checkpoint; a converted release has none and is taken as it answers."""
+        path = self.preset.folder / "calibration.json"
+        if self.preset.config().wording == "official" and not path.is_file():
+            return Calibration(prior_weight=0.0)
+        return Calibration.read(path)
 
     @cached_property
     def trained(self) -> tuple[str, ...]:
@@ -116,7 +119,7 @@ class EmotionLlama:
         if baseline is not None:
             encoded = baseline.recentred(encoded, self.parts.population)
         with watch.time("load model"):
-            reader = self.reader
+            reader = self.reader.in_layout(settings.layout)
         groups = reader.model.config.groups
         features = for_model(encoded, self.parts.heads, groups)
         opinions = opinions_of(features, groups)

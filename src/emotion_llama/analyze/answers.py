@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from emotion_llama.analyze.calibration import Calibration, Opinions
 from emotion_llama.analyze.perceive import Percept, Stopwatch, present_inputs
 from emotion_llama.analyze.preset import TRAINED_LABELS
-from emotion_llama.answer import parse_emotion, parse_open
+from emotion_llama.answer import parse_emotion, parse_last_word, parse_open
 from emotion_llama.clip import LabelScores, Modality, Task
 from emotion_llama.encoders.features import Features
 from emotion_llama.labels import SYNONYMS
@@ -28,7 +28,7 @@ class Answers:
     """Scores over the asked labels and the free texts by task, with the prompts behind them.
 
     `stated` is the emotion the reasoning text names. The prompt of `emotion` is that of the first label order.
-    `trained`: labels the checkpoint was trained on.
+    `trained`: labels the checkpoint was trained on. `zeros`: feature groups that were rows of zeros.
     """
 
     emotion: str | None
@@ -42,6 +42,7 @@ class Answers:
     stated: str | None
     present: dict[Modality, bool] = field(default_factory=dict)
     trained: tuple[str, ...] = TRAINED_LABELS
+    zeros: tuple[str, ...] = ()
 
 
 def ask(
@@ -68,9 +69,13 @@ def ask(
     corrected = calibration.correct(raw, dict(zip(asked, (float(x) for x in prior.mean), strict=True)))
     present = [name for name, there in present_inputs(percept, settings).items() if there]
     probabilities = calibration.probabilities(corrected, present, opinions)
-    best = max(probabilities, key=lambda label: probabilities[label])
+    likeliest = max(probabilities, key=lambda label: probabilities[label])
     with watch.time("generate"):
-        texts = _texts(reader, prefix, percept, settings, best)
+        written = _written(reader, prefix, settings, asked)
+        best = likeliest if settings.label_method == "likelihood" else parse_last_word(written["emotion"], asked)
+        if best is None and settings.label_method == "generate-last-word-or-neutral" and "neutral" in asked:
+            best = "neutral"
+        texts = written | _texts(reader, prefix, percept, settings, best or likeliest)
     return Answers(
         emotion=best,
         probabilities=probabilities,
@@ -79,8 +84,9 @@ def ask(
         label_mass=float(likelihoods.label_mass),
         labels=parse_open(texts["emotion"]) if not settings.labels and "emotion" in texts else (),
         texts=texts,
-        prompts=_prompts(reader, prefix, percept, settings, best),
+        prompts=_prompts(reader, prefix, percept, settings, best or likeliest),
         stated=parse_emotion(texts["reason"], asked) if "reason" in texts else None,
+        zeros=tuple(name for name in prefix.features if name not in features),
     )
 
 
@@ -89,6 +95,15 @@ def shortened(text: str | None) -> str | None:
     if text is None or len(text.split()) <= PROMPT_WORDS:
         return text
     return " ".join(text.split()[:PROMPT_WORDS])
+
+
+def _written(
+    reader: ClipReader, prefix: ClipPrefix, settings: AnalyzeSettings, asked: tuple[str, ...]
+) -> dict[Task, str]:
+    """Let the model write the label, where that is how it is to be read."""
+    if settings.label_method == "likelihood":
+        return {}
+    return {"emotion": reader.answer(prefix, "emotion", labels=asked, max_new_tokens=settings.max_new_tokens)}
 
 
 def _texts(

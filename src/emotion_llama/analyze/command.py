@@ -13,11 +13,13 @@ from emotion_llama.analyze.inputs import find_clips, is_collection
 from emotion_llama.clip import MODALITIES, TASKS, Clip
 from emotion_llama.errors import UsageError
 from emotion_llama.labels import parse_label_set
-from emotion_llama.settings import AnalyzeSettings, FramePolicy
+from emotion_llama.prompt import LAYOUTS
+from emotion_llama.settings import AnalyzeSettings, FramePolicy, LabelMethod
 
 FORMATS = ("json", "csv", "html")
 DEFAULT_OUT = Path("out")
 FRAME_POLICIES: tuple[str, ...] = get_args(FramePolicy)
+LABEL_METHODS: tuple[str, ...] = get_args(LabelMethod)
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Request:
     jobs: int
     overwrite: bool
     baseline: tuple[str, ...] = ()
+    layout: str | None = None
+    label_method: str = "likelihood"
 
 
 def words(text: str, known: tuple[str, ...], option: str) -> tuple[str, ...]:
@@ -70,6 +74,8 @@ def settings_of(request: Request) -> AnalyzeSettings:
                 "transcribe": request.transcribe,
                 "seed": request.seed,
                 "baseline": request.baseline,
+                "layout": None if request.layout is None else one_word(request.layout, LAYOUTS, "--layout"),
+                "label_method": one_word(request.label_method, LABEL_METHODS, "--label-method"),
             }
         )
     except ValidationError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,12 @@ def encode_picture(percept: Percept, frame: Frame, faces: FaceMeasures, parts: P
     """`global`, and `local`, `face_expressions`, `face_view`, `temporal` where there is a face."""
     with watch.time("global encoder"):
         settings: dict[str, object] = {"time_s": frame.time_s}
-        features = dict(kept(percept, parts, "global", settings, lambda: {"global": parts.global_encoder(frame.rgb)}))
+        whole = parts.own_global
+        if whole is None:
+            made = kept(percept, parts, "global", settings, lambda: {"global": parts.global_encoder(frame.rgb)})
+        else:
+            made = kept(percept, parts, "global", settings | _own_key(whole.folder), lambda: whole.features(frame.rgb))
+        features = dict(made)
     local = local_tokens(faces)
     if local is None:
         return features
@@ -135,6 +141,15 @@ def face_rows(faces: FaceMeasures, parts: Parts) -> Features:
     }
 
 
+def _own_key(folder: Path) -> dict[str, object]:
+    """What tells the features of one own encoder from those of another: the size and time of its weight files."""
+    files = sorted(folder.glob("*.safetensors"))
+    return {"own": [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]}
+
+
 def encode_sound(percept: Percept, waveform: Waveform, parts: Parts) -> Features:
-    """`audio`, `audio_mix`, `audio_statistics`."""
+    """`audio`, `audio_mix`, `audio_statistics`; of an own audio encoder `audio` alone."""
+    own = parts.own_audio
+    if own is not None:
+        return dict(kept(percept, parts, "audio", _own_key(own.folder), lambda: own.features(waveform)))
     return dict(kept(percept, parts, "audio", {}, lambda: parts.audio_encoder.features(waveform)))

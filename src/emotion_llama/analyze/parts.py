@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from emotion_llama import assets
 from emotion_llama.encoders import EfficientNetLite0, WhisperEncoder
+from emotion_llama.encoders.eva import EvaVit
 from emotion_llama.encoders.face_mae import FaceMae
 from emotion_llama.encoders.face_videomae import FaceVideoMae
 from emotion_llama.encoders.features import FeatureCache
 from emotion_llama.encoders.heads import EmotionHead, load_heads
 from emotion_llama.encoders.person import load_population
+from emotion_llama.encoders.speech import SpeechEncoder
 from emotion_llama.perception.expression import ExpressionNet, FaceOpinionNet
 from emotion_llama.perception.see import FaceReader
 from emotion_llama.perception.speech import Transcriber
@@ -29,7 +31,8 @@ MOST_FEATURE_BYTES = 2 * 1024**3
 class Parts:
     """Encoders and perception of one preset. `checkpoint` is the adapter folder, `device` where torch parts run.
 
-    `encoders`: folders of own encoders for the features `local` and `temporal`, instead of the preset's.
+    `encoders`: folders of own encoders by feature (`global`, `local`, `temporal`, `audio`), instead of the preset's;
+    a relative one lies in the checkpoint folder.
     """
 
     checkpoint: Path
@@ -74,14 +77,31 @@ class Parts:
         return Transcriber(assets.path("whisper-base"), threads=self.threads)
 
     @cached_property
+    def own_global(self) -> EvaVit | None:
+        """An own global encoder, where one is named. Raises `ModelError` for a folder that holds none."""
+        folder = self._own("global")
+        return None if folder is None else EvaVit(folder, self.device)
+
+    @cached_property
     def own_local(self) -> FaceMae | None:
         """An own local encoder, where one is named. Raises `ModelError` for a folder that holds none."""
-        return FaceMae(Path(self.encoders["local"]), self.device) if "local" in self.encoders else None
+        folder = self._own("local")
+        return None if folder is None else FaceMae(folder, self.device)
 
     @cached_property
     def own_temporal(self) -> FaceVideoMae | None:
         """An own temporal encoder, where one is named. Raises `ModelError` for a folder that holds none."""
-        return FaceVideoMae(Path(self.encoders["temporal"]), self.device) if "temporal" in self.encoders else None
+        folder = self._own("temporal")
+        return None if folder is None else FaceVideoMae(folder, self.device)
+
+    @cached_property
+    def own_audio(self) -> SpeechEncoder | None:
+        """An own audio encoder, where one is named. Raises `ModelError` for a folder that holds none."""
+        folder = self._own("audio")
+        return None if folder is None else SpeechEncoder(folder, self.device)
+
+    def _own(self, feature: str) -> Path | None:
+        return self.checkpoint / self.encoders[feature] if feature in self.encoders else None
 
     @cached_property
     def heads(self) -> dict[str, EmotionHead]:

@@ -22,7 +22,6 @@ from emotion_llama.prompt import PROMPT_VERSION
 from emotion_llama.settings import AnalyzeSettings
 
 PRESETS = ("nano",)
-LAYOUT = "aligned"
 TRAINED_LABELS = (
     "neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise", "contempt", "bored", "worried", "doubt",
 )  # fmt: skip
@@ -66,6 +65,8 @@ class Preset:
         torch.set_num_threads(self.threads)
         if checkpoint.is_merged(self.folder):
             model = checkpoint.load_merged(self.folder, device=self.device, dtype=self.dtype)
+            if model.config.lora is not None:  # a converted release
+                model.merge_lora()
             return ClipReader(model, EmotionLlamaProcessor.from_pretrained(self.folder, model.config))
         llm = llm_folder(self.config().llm)
         model = checkpoint.load_adapter(self.folder, llm, device=self.device, dtype=self.dtype, merge=True)
@@ -131,7 +132,7 @@ def provenance(preset: Preset, settings: AnalyzeSettings) -> Provenance:
         weights_sha256=checkpoint.adapter_sha256(preset.folder),
         weights_licence=WEIGHTS_LICENCE if preset.name in PRESETS else None,
         prompt_version=PROMPT_VERSION,
-        layout=LAYOUT,
+        layout=settings.layout or preset.config().layout,
         label_orders=settings.label_orders,
         seed=settings.seed,
         device=preset.device,

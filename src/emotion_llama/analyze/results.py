@@ -96,6 +96,13 @@ def _warnings(percept: Percept, settings: AnalyzeSettings, answers: Answers) -> 
     found = list(perception_warnings(percept, settings))
     if percept.transcript.text is not None and len(percept.transcript.text.split()) > PROMPT_WORDS:
         found.append(f"The model read only the first {PROMPT_WORDS} words; analyse shorter spans of a long recording.")
+    if answers.zeros:
+        found.append(
+            f"Rows of zeros stand for {', '.join(answers.zeros)}, as in the released code; the layout aligned leaves out "
+            "what a clip lacks."
+        )
+    if answers.emotion is None:
+        found.append("The written answer does not end in one of the asked labels: it counts as none.")
     found += answer_warnings(
         settings.labels, answers.trained, answers.probabilities, answers.label_mass, answers.order_sensitivity
     )

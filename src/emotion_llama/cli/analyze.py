@@ -31,6 +31,12 @@ def analyze(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes for a folder.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Forget earlier results in --out.")] = False,
+    layout: Annotated[
+        str | None, typer.Option(help="For converted official weights: aligned, official-eval or official-demo.")
+    ] = None,
+    label_method: Annotated[
+        str, typer.Option(help="likelihood, generate-last-word, or generate-last-word-or-neutral (official).")
+    ] = "likelihood",
     baseline: Annotated[
         list[str] | None,
         typer.Option(help="Other recordings of the same person (a folder, a manifest; repeat): what is their own."),
@@ -57,5 +63,7 @@ def analyze(
         jobs=jobs,
         overwrite=overwrite,
         baseline=tuple(baseline or ()),
+        layout=layout,
+        label_method=label_method,
     )
     raise typer.Exit(run_command(request))

@@ -123,6 +123,17 @@ class EmotionLlamaProcessor:
             question=question,
         )
 
+    def in_layout(self, layout: Layout | None) -> EmotionLlamaProcessor:
+        """Give a processor for another layout; `None` = the configuration's own. Raises `UsageError` if unknown."""
+        return self if layout in (None, self.layout) else EmotionLlamaProcessor(self.tokenizer, self.config, layout)
+
+    def complete(self, features: Features) -> Features:
+        """Add the rows of zeros that the released code feeds for what a clip lacks, in its own layouts only."""
+        if self.layout == "aligned":
+            return features
+        empty = {g.name: np.zeros((1, g.width), np.float32) for g in self.config.groups if g.name in self.config.zeros}
+        return {**empty, **features}
+
     def soft_tokens(self, features: Features) -> dict[str, int]:
         """Give the number of soft tokens of each present group, in prompt order, after checking the arrays."""
         unknown = set(features) - {group.name for group in self.config.groups}

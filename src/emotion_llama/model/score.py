@@ -23,6 +23,7 @@ from emotion_llama.errors import ModelError
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 from emotion_llama.model.packing import Packed, chunks, pack
 from emotion_llama.model.processing import EmotionLlamaProcessor, Features
+from emotion_llama.prompt import Layout
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,18 @@ class ClipReader:
         self.processor = processor
         self._priors: dict[tuple[tuple[str, ...], int, int, bool | None, int], LabelLikelihoods] = {}
 
+    def in_layout(self, layout: Layout | None) -> ClipReader:
+        """Give a reader of the same model for another layout; `None` = the configuration's own."""
+        processor = self.processor.in_layout(layout)
+        return self if processor is self.processor else ClipReader(self.model, processor)
+
     @torch.inference_mode()
     def read(self, features: Features, transcript: str | None) -> ClipPrefix:
         """Run soft tokens and transcript through the model and keep the cache.
 
         `features`: group → (N, E), present ones only. Raises `ModelError` for features that do not fit the model.
         """
+        features = self.processor.complete(features)
         prompt = self.processor.render("emotion", (), transcript, features)
         ids = self.processor.token_ids(prompt.prefix)
         cache = DynamicCache(config=self.model.config.text_config)

@@ -13,6 +13,8 @@ from typing import Any
 from emotion_llama import __version__
 from emotion_llama.errors import ModelError
 from emotion_llama.model.segments import TOKENIZER_FILE, SegmentTokenizer
+from emotion_llama.official.faces import convert_face_mae, convert_face_videomae
+from emotion_llama.official.hubert import convert_hubert
 from emotion_llama.official.language import model_config, read_checkpoint, write_model
 from emotion_llama.official.reading import open_shards
 from emotion_llama.official.table import FileTable
@@ -43,6 +45,9 @@ class ReleasedFiles:
     eva: Path
     emotion_llama: Path
     minigptv2: Path | None = None
+    hubert: Path | None = None
+    mae: Path | None = None
+    videomae: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -84,13 +89,24 @@ def _fill(files: ReleasedFiles, folder: Path, eva: EvaSize) -> tuple[FileTable, 
     seen = convert_eva(files.eva, folder / "encoders/global", blocks=eva.blocks, side_px=eva.side_px)
     tokens = (eva.side_px // 14) ** 2 // 4
     config = model_config(files.llama, checkpoint, tokens, tokenizer.control["<unk>"])
-    config.encoders = {"global": "encoders/global"}
+    others = _other_encoders(files, folder)
+    config.encoders = {name: f"encoders/{name}" for name in ("global", *others)}
     language = write_model(config, files.llama, checkpoint, folder)
     config.save_pretrained(folder)
     for name in (TOKENIZER_FILE, "generation_config.json"):
         if (files.llama / name).is_file():
             shutil.copyfile(files.llama / name, folder / name)
-    return (language, seen, *checkpoint.tables)
+    return (language, seen, *checkpoint.tables, *others.values())
+
+
+def _other_encoders(files: ReleasedFiles, folder: Path) -> dict[str, FileTable]:
+    """Convert the encoders that are at hand, by the feature that they give."""
+    wanted = {
+        "local": (files.mae, convert_face_mae),
+        "temporal": (files.videomae, convert_face_videomae),
+        "audio": (files.hubert, convert_hubert),
+    }
+    return {name: make(file, folder / "encoders" / name) for name, (file, make) in wanted.items() if file is not None}
 
 
 def _paths(files: ReleasedFiles) -> Iterator[Path]:
