@@ -14,6 +14,7 @@ from emotion_llama import __version__
 from emotion_llama.cli.ablate import ablate
 from emotion_llama.cli.analyze import analyze
 from emotion_llama.cli.compare import compare
+from emotion_llama.cli.convert import convert
 from emotion_llama.cli.doctor import doctor
 from emotion_llama.cli.evaluate import evaluate
 from emotion_llama.cli.export import export
@@ -38,8 +39,9 @@ app.command()(extract)
 app.command()(ablate)
 app.command()(pretrain)
 app.add_typer(export, name="export")
+app.add_typer(convert, name="convert")
 app.command()(fetch)
-app.command()(doctor)
+app.add_typer(doctor, name="doctor")
 
 
 def _print_version(wanted: bool) -> None:

@@ -38,10 +38,19 @@ LICENCE_NOTE = (
 )
 
 
-def doctor(
+doctor = typer.Typer(
+    help="What is installed, what can compute, what is cached; or what a checkpoint is.", rich_markup_mode=None
+)
+
+
+@doctor.callback(invoke_without_command=True)
+def machine(
+    context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
     """Show versions, devices, caches and licences, and what is missing; exit code 1 if `nano` cannot run."""
+    if context.invoked_subcommand is not None:
+        return
     from emotion_llama.assets import cache_dir, load_catalog
 
     report = diagnose(load_catalog(), cache_dir(), _weights_dir())
@@ -50,6 +59,33 @@ def doctor(
     else:
         _print_report(report)
     raise typer.Exit(1 if report["problems"] else 0)
+
+
+@doctor.command("checkpoint")
+def checkpoint(
+    path: Annotated[Path, typer.Argument(help="A released .pth file, or a checkpoint folder.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Say what a checkpoint is, how much of it can be used, and what it needs; exit code 1 if anything is amiss."""
+    from dataclasses import asdict
+
+    from emotion_llama.official.diagnose import diagnose_checkpoint
+
+    found = diagnose_checkpoint(path)
+    told = asdict(found) | {"path": str(path), "share": round(found.share, 6)}
+    typer.echo(json.dumps(told, indent=2) if as_json else "\n".join(_checkpoint_lines(told)))
+    raise typer.Exit(1 if found.unknown or found.missing or found.kind == "unknown" else 0)
+
+
+def _checkpoint_lines(told: dict[str, Any]) -> list[str]:
+    lines = [
+        f"{told['path']}: {told['kind']}; {told['purpose']}",
+        f"  {told['tensors']} tensors, {told['parameters']:,} parameters, {told['share']:.1%} of them used",
+    ]
+    for key, words in (("unknown", "not known"), ("missing", "missing")):
+        if told[key]:
+            lines.append(f"  {len(told[key])} tensors {words}: {', '.join(told[key][:4])}")
+    return [*lines, f"  next: {told['needs']}"]
 
 
 def diagnose(catalog: Catalog, root: Path, weights_dir: Path) -> dict[str, Any]:

@@ -63,6 +63,12 @@ def _plain(key: str) -> str:
     return key.removeprefix("encoder.") if key.startswith("encoder.") else key
 
 
+def face_fate(key: str) -> Fate:
+    """What becomes of a tensor of either file, its joint matrices not yet taken apart."""
+    plain = _plain(key).replace(".attn.qkv.", ".attn.q.").replace(".q_bias", ".q.bias").replace(".v_bias", ".v.bias")
+    return _mae_fate(plain)
+
+
 def _split_qkv(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Take the joint matrices of queries, keys and values apart."""
     found: dict[str, Tensor] = {}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -23,8 +24,8 @@ from emotion_llama.official.table import FileTable, Shapes, account
 LORA_ALPHA = 16
 LORA_DROPOUT = 0.05
 SHARD_BYTES = 2 * 1024**3
-GROUPS = ("global", "local", "temporal", "audio", "global_cls")
-"""Feature groups in upstream's order of tokens: patches, FaceMAE, VideoMAE, HuBERT, class token."""
+WIDTHS = {"global": 5632, "local": 1024, "temporal": 1024, "audio": 1024, "global_cls": 1408}
+"""Feature groups in upstream's order of tokens (patches, FaceMAE, VideoMAE, HuBERT, class token) and their widths."""
 
 _VIDEO = ("global", "local", "temporal", "global_cls")
 
@@ -65,8 +66,7 @@ def _account(
     expected = _expected_lora(file, what, shapes, llama)
     width = llama["model.embed_tokens.weight"][1]
     for part in parts:
-        columns = shapes.get(f"{part}.weight", (width, 0))[-1]
-        expected[f"projectors.{PROJECTORS[part]}.layers.0.weight"] = (width, columns)
+        expected[f"projectors.{PROJECTORS[part]}.layers.0.weight"] = (width, WIDTHS[PROJECTORS[part]])
         expected[f"projectors.{PROJECTORS[part]}.layers.0.bias"] = (width,)
 
     def fate(key: str) -> Fate:
@@ -100,33 +100,46 @@ def model_config(llama: Path, checkpoint: Checkpoint, tokens: int, placeholder_i
     lora = [name for name in checkpoint.tensors if ".lora_A." in name]
     text_config = AutoConfig.from_pretrained(llama, local_files_only=True)
     text_config.name_or_path = ""
-    groups = [
-        FeatureGroup(
-            name,
-            int(checkpoint.tensors[f"projectors.{name}.layers.0.weight"].shape[1]),
-            tokens if name == "global" else 1,
-            "video" if name in _VIDEO else "audio",
-            "plain",
-        )
-        for name in GROUPS
-    ]
     adaptation = Lora(
         rank=int(checkpoint.tensors[lora[0]].shape[0]),
         alpha=LORA_ALPHA,
         dropout=LORA_DROPOUT,
         targets=tuple(sorted({name.split(".lora_")[0].rpartition(".")[2] for name in lora})),
     )
+    return _config(text_config, adaptation, tokens, placeholder_id)
+
+
+def _config(text_config: Any, lora: Lora, tokens: int, placeholder_id: int) -> EmotionLlamaConfig:
+    groups = [
+        FeatureGroup(name, width, tokens if name == "global" else 1, "video" if name in _VIDEO else "audio", "plain")
+        for name, width in WIDTHS.items()
+    ]
     return EmotionLlamaConfig(
         text_config=text_config,
         features=[vars(group) for group in groups],
         placeholder_token_id=placeholder_id,
-        lora=vars(adaptation),
+        lora=vars(lora),
         chat_frame=vars(LLAMA_2),
         wording="official",
         layout="official-eval",
         zeros=["local", "temporal", "audio"],
-        encoders={},
     )
+
+
+def full_config() -> EmotionLlamaConfig:
+    """Describe the published model at its full size: Llama-2-7b, EVA-ViT-g at 448 pixels, LoRA of rank 64."""
+    text_config = AutoConfig.for_model(
+        "llama",
+        vocab_size=32000,
+        hidden_size=4096,
+        intermediate_size=11008,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        max_position_embeddings=4096,
+        rms_norm_eps=1e-5,
+        tie_word_embeddings=False,
+    )
+    return _config(text_config, Lora(64, LORA_ALPHA, LORA_DROPOUT), 256, 0)
 
 
 def write_model(config: EmotionLlamaConfig, llama: Path, checkpoint: Checkpoint, out: Path) -> FileTable:
