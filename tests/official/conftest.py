@@ -37,9 +37,13 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> ReleasedFiles:
         parts[entry["file"]][entry["key"]] = made_up(entry["name"], entry["shape"], entry["scale"], entry["offset"])
     torch.save(parts["eva"], folder / "eva_vit_g.pth")
     unused = {"attention.fc_out.weight": torch.ones(6, 128), "attention.fc_out.bias": torch.ones(6)}
-    rotary = {f"llama_model.base_model.model.model.layers.{n}.self_attn.rotary_emb.inv_freq": torch.ones(8) for n in (0, 1)}
+    rotary = {
+        f"llama_model.base_model.model.model.layers.{n}.self_attn.rotary_emb.inv_freq": torch.ones(8) for n in (0, 1)
+    }
     torch.save(_container({**parts["checkpoint"], **unused, **rotary}), folder / "Emoation_LLaMA.pth")
-    first = {name: tensor * 2 for name, tensor in parts["checkpoint"].items() if "feats" not in name and "cls" not in name}
+    first = {
+        name: tensor * 2 for name, tensor in parts["checkpoint"].items() if "feats" not in name and "cls" not in name
+    }
     torch.save(_container(first), folder / "minigptv2_checkpoint.pth")
     llama = folder / "llama"
     llama.mkdir()

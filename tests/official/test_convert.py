@@ -66,7 +66,9 @@ def test_newer_names_of_lora_are_understood(released: ReleasedFiles, converted: 
         for key, value in loaded["model"].items()
     }
     torch.save(loaded, tmp_path / "newer.pth")
-    convert_official(replace(released, emotion_llama=tmp_path / "newer.pth", minigptv2=None), tmp_path / "out", eva=SMALL)
+    convert_official(
+        replace(released, emotion_llama=tmp_path / "newer.pth", minigptv2=None), tmp_path / "out", eva=SMALL
+    )
     old, new = load_merged(converted).state_dict(), load_merged(tmp_path / "out").state_dict()
     assert old.keys() == new.keys() and all(torch.equal(old[name], new[name]) for name in old)
 

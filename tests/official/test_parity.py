@@ -70,7 +70,9 @@ def features_of(clip: str, converted: Path, key: str = "video_features") -> dict
     return {"global": states[1:].reshape(16, -1), **rows, "global_cls": states[:1]}
 
 
-def processor_for(converted: Path, model: EmotionLlamaForConditionalGeneration, layout: Layout) -> EmotionLlamaProcessor:
+def processor_for(
+    converted: Path, model: EmotionLlamaForConditionalGeneration, layout: Layout
+) -> EmotionLlamaProcessor:
     return EmotionLlamaProcessor(SegmentTokenizer(converted / "tokenizer.model"), model.config, layout)
 
 

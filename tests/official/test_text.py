@@ -20,7 +20,10 @@ def test_answers_are_cleaned_as_upstream_does(case: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("written", "shown"),
     [
-        ("in the video, the man frowns and i think he is angry", "In the video, the man frowns and I think he is angry."),
+        (
+            "in the video, the man frowns and i think he is angry",
+            "In the video, the man frowns and I think he is angry.",
+        ),
         ("happy", "Happy."),
         ("", ""),
         ("why? because he won", "Why? Because he won."),

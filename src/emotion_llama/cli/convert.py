@@ -52,7 +52,5 @@ def account_table(tables: tuple[FileTable, ...]) -> Table:
     shown = Table("file", "what", "found", "mapped", "left out, and why", "missing")
     for one in tables:
         reasons = "; ".join(f"{count}: {reason}" for reason, count in one.reasons().items()) or "–"
-        shown.add_row(
-            one.file.name, one.what, str(one.found), str(len(one.mapped)), reasons, str(len(one.missing))
-        )
+        shown.add_row(one.file.name, one.what, str(one.found), str(len(one.mapped)), reasons, str(len(one.missing)))
     return shown

@@ -118,7 +118,9 @@ def _size(path: Path) -> int:
 
 
 def _provenance(given: list[Path]) -> list[dict[str, Any]]:
-    parts = [part for path in given for part in ([path] if path.is_file() else sorted(path.iterdir())) if part.is_file()]
+    parts = [
+        part for path in given for part in ([path] if path.is_file() else sorted(path.iterdir())) if part.is_file()
+    ]
     return [{"file": part.name, "bytes": part.stat().st_size, "sha256": _sha256(part)} for part in parts]
 
 

@@ -30,11 +30,17 @@ def convert_hubert(folder: Path, out: Path) -> FileTable:
             )
     shards = open_shards(folder)
     if not any(key.endswith(_SIGN) for key in shards):
-        raise ModelError(f"{folder}: expected a HuBERT net with {_SIGN}, found none; is it the folder that is asked for?")
+        raise ModelError(
+            f"{folder}: expected a HuBERT net with {_SIGN}, found none; is it the folder that is asked for?"
+        )
     shapes = {key: shard.shape(key) for key, shard in shards.items()}
     table = account(folder, "HuBERT", shapes, Fate, shapes)
     out.mkdir(parents=True)
-    save_file({key: shard.read(key).contiguous() for key, shard in shards.items()}, out / "model.safetensors", {"format": "pt"})
+    save_file(
+        {key: shard.read(key).contiguous() for key, shard in shards.items()},
+        out / "model.safetensors",
+        {"format": "pt"},
+    )
     for name in _FILES:
         shutil.copyfile(folder / name, out / name)
     return table

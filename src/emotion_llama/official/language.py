@@ -59,9 +59,7 @@ def read_checkpoint(emotion_llama: Path, minigptv2: Path | None, llama: Shapes) 
     return Checkpoint(tensors, tuple(tables))
 
 
-def _account(
-    file: Path, what: str, read: Mapping[str, Tensor], parts: tuple[str, ...], llama: Shapes
-) -> FileTable:
+def _account(file: Path, what: str, read: Mapping[str, Tensor], parts: tuple[str, ...], llama: Shapes) -> FileTable:
     shapes = {key: tuple(tensor.shape) for key, tensor in read.items()}
     expected = _expected_lora(file, what, shapes, llama)
     width = llama["model.embed_tokens.weight"][1]

@@ -43,7 +43,11 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
     for name in _LAYERS:
         if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
             found = found[name]
-    tensors = {str(key): value for key, value in found.items() if isinstance(value, Tensor)} if isinstance(found, Mapping) else {}
+    tensors = (
+        {str(key): value for key, value in found.items() if isinstance(value, Tensor)}
+        if isinstance(found, Mapping)
+        else {}
+    )
     if not tensors:
         raise ModelError(f"{path}: expected tensors by name, found {type(found).__name__} without any")
     return tensors

@@ -50,9 +50,7 @@ class FileTable:
             )
 
 
-def account(
-    file: Path, what: str, shapes: Shapes, fate: Callable[[str], Fate], expected: Shapes
-) -> FileTable:
+def account(file: Path, what: str, shapes: Shapes, fate: Callable[[str], Fate], expected: Shapes) -> FileTable:
     """Account for the tensors of a file, given by name and shape, against the `expected` ones of our folder.
 
     Raises `ModelError` for a tensor of another shape than the one that it becomes. Names that several tensors become

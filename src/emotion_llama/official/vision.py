@@ -49,7 +49,9 @@ def convert_eva(file: Path, out: Path, *, blocks: int = BLOCKS, side_px: int = S
 def _config(file: Path, shapes: Mapping[str, tuple[int, ...]], side_px: int, blocks: int) -> Blip2VisionConfig:
     for key, rank in (("patch_embed.proj.weight", 4), ("pos_embed", 3), ("blocks.0.mlp.fc1.weight", 2)):
         if len(shapes.get(key, ())) != rank:
-            raise ModelError(f"{file}: expected EVA-ViT-g with the tensor {key} of rank {rank}, found {shapes.get(key)}")
+            raise ModelError(
+                f"{file}: expected EVA-ViT-g with the tensor {key} of rank {rank}, found {shapes.get(key)}"
+            )
     width, _, patch, _ = shapes["patch_embed.proj.weight"]
     return Blip2VisionConfig(
         hidden_size=width,
