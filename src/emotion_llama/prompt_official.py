@@ -1,8 +1,8 @@
 """The prompts of the released Emotion-LLaMA, letter for letter, in the three orders in which it was fed.
 
-    aligned        <s> [INST] <video> PATCHES </video> <feature> FACE VIDEO AUDIO CLS </feature> … [/INST]
-    official-eval  <s> <s>[INST] <video> PATCHES FACE VIDEO AUDIO CLS </video> <feature><FeatureHere></feature> … [/INST]
-    official-demo  as official-eval, but the question stands behind a second "<s>[INST] "
+    aligned       <s> [INST] <video> PATCHES </video> <feature> FACE VIDEO AUDIO CLS </feature> … [/INST]
+    official-eval <s> <s>[INST] <video> PATCHES FACE VIDEO AUDIO CLS </video> <feature><FeatureHere></feature> … [/INST]
+    official-demo as official-eval, but the question stands behind a second "<s>[INST] "
 
 The weights were trained on the first; published scores were made with the second, which moves the four emotion tokens,
 begins twice and feeds the word `<FeatureHere>` as text; the third is what the web demonstration sent. Sources: upstream

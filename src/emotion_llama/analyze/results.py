@@ -98,8 +98,8 @@ def _warnings(percept: Percept, settings: AnalyzeSettings, answers: Answers) -> 
         found.append(f"The model read only the first {PROMPT_WORDS} words; analyse shorter spans of a long recording.")
     if answers.zeros:
         found.append(
-            f"Rows of zeros stand for {', '.join(answers.zeros)}, as in the released code; the layout aligned leaves out "
-            "what a clip lacks."
+            f"Rows of zeros stand for {', '.join(answers.zeros)}, as in the released code; the layout aligned "
+            "leaves out what a clip lacks."
         )
     if answers.emotion is None:
         found.append("The written answer does not end in one of the asked labels: it counts as none.")

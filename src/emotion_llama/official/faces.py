@@ -28,7 +28,7 @@ _HEAD = re.compile(r"(head|fc_norm)\.")
 def convert_face_mae(file: Path, out: Path) -> FileTable:
     """Write the encoder folder `out` for `encoders.face_mae.FaceMae` and give the account of the file.
 
-    Pixels are only divided by 255, as upstream's extraction does. Raises `ModelError` for a file that is not such a net.
+    Pixels are only divided by 255, as upstream's extraction does. Raises `ModelError` for a file of another net.
     """
     return _convert(file, out, "FaceMAE", ViTMAEModel, _mae_config, _mae_fate, 4)
 

@@ -25,7 +25,7 @@ def convert_hubert(folder: Path, out: Path) -> FileTable:
     for name in _FILES:
         if not (folder / name).is_file():
             raise ModelError(
-                f"{folder}: expected the folder of chinese-hubert-large with {' and '.join(_FILES)}; {name} is missing; "
+                f"{folder}: expected chinese-hubert-large with {' and '.join(_FILES)}; {name} is missing; "
                 "copy the whole folder"
             )
     shards = open_shards(folder)

@@ -16,10 +16,10 @@ from transformers import AutoConfig
 from emotion_llama.errors import ModelError
 from emotion_llama.model.configuration import EmotionLlamaConfig, FeatureGroup, Lora
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
-from emotion_llama.prompt import LLAMA_2
 from emotion_llama.official.keys import PROJECTORS, Fate, checkpoint_fate, llama_name
 from emotion_llama.official.reading import Shard, open_shards, read_pickle
 from emotion_llama.official.table import FileTable, Shapes, account
+from emotion_llama.prompt import LLAMA_2
 
 LORA_ALPHA = 16
 LORA_DROPOUT = 0.05
@@ -79,8 +79,8 @@ def _expected_lora(file: Path, what: str, shapes: Shapes, llama: Shapes) -> dict
     lora = {end.name: shapes[key] for key in shapes if (end := checkpoint_fate(key)).name and ".lora_" in str(end.name)}
     if not lora:
         raise ModelError(
-            f"{file}: expected {what} with LoRA tensors (…q_proj.lora_A.weight), found none among {len(shapes)} tensors "
-            f"such as {', '.join(list(shapes)[:2])}; is it the file that its option asks for?"
+            f"{file}: expected {what} with LoRA tensors (…q_proj.lora_A.weight), found none among {len(shapes)} "
+            f"tensors such as {', '.join(list(shapes)[:2])}; is it the file that its option asks for?"
         )
     targets = {str(name).split(".lora_")[0].rpartition(".")[2] for name in lora}
     rank = min(next(iter(lora.values())))

@@ -115,8 +115,8 @@ class Shard:
 def open_shards(folder: Path) -> dict[str, Shard]:
     """Give, for each tensor name of a Hugging Face folder, the file that holds it.
 
-    Reads `*.safetensors`, or `pytorch_model*.bin` where there are none. Raises `ModelError` for a folder without weights
-    or with a file that cannot be read.
+    Reads `*.safetensors`, or `pytorch_model*.bin` where there are none. Raises `ModelError` for a folder without
+    weights or with a file that cannot be read.
     """
     files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
     if not files:

@@ -81,7 +81,7 @@ def _tensors(mapped: Mapping[str, str], tensors: Mapping[str, Tensor], config: B
 
 
 def resize_positions(positions: Tensor, side: int) -> Tensor:
-    """Resize learned positions (1, 1 + n², D) to a grid of `side` × `side`; the class token's stays (float32 inside)."""
+    """Resize learned positions (1, 1 + n², D) to a grid of `side` × `side`; the class token's stays."""
     first, grid = positions[:, :1], positions[:, 1:]
     before = round(grid.shape[1] ** 0.5)
     if before == side:

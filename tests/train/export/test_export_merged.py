@@ -18,8 +18,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 import emotion_llama as el
 from emotion_llama.errors import ModelError, OutputError, UsageError
 from emotion_llama.model import ClipReader, EmotionLlamaProcessor, adapter_sha256, load_adapter
-from emotion_llama.train.export.merged import Weights, export_merged
 from emotion_llama.output import new_folder
+from emotion_llama.train.export.merged import Weights, export_merged
 from emotion_llama.train.export.source import open_source
 
 LABELS = ("happy", "sad", "angry")

@@ -20,11 +20,11 @@ from torch import Tensor
 
 from emotion_llama.errors import ModelError, UsageError
 from emotion_llama.model import EmotionLlamaConfig, EmotionLlamaForConditionalGeneration
+from emotion_llama.output import new_files, require_space
 from emotion_llama.train.export.gguf_readme import write_readme
 from emotion_llama.train.export.gguf_tokenizer import add_tokenizer
 from emotion_llama.train.export.licence import licence_of
 from emotion_llama.train.export.merged import save_projectors
-from emotion_llama.output import new_files, require_space
 from emotion_llama.train.export.source import Source
 
 _Q = gguf.GGMLQuantizationType

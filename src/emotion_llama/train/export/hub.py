@@ -16,9 +16,9 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from emotion_llama.errors import OutputError, UsageError
 from emotion_llama.model.checkpoint import ADAPTER_FILE, PROJECTORS_FILE
+from emotion_llama.output import new_folder
 from emotion_llama.train.export.card import without_folders, write_card
 from emotion_llama.train.export.merged import Weights, write_companions, write_marker, write_merged
-from emotion_llama.output import new_folder
 from emotion_llama.train.export.source import RECORD_FILE, Source
 
 ADAPTER_CONFIG = "adapter_config.json"

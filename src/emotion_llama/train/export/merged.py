@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from emotion_llama import __version__
 from emotion_llama.errors import UsageError
 from emotion_llama.model import EmotionLlamaForConditionalGeneration
-from emotion_llama.train.export.licence import licence_notes
 from emotion_llama.output import MARKER, new_folder, require_space
+from emotion_llama.train.export.licence import licence_notes
 from emotion_llama.train.export.source import COMPANIONS, Source
 
 Dtype = Literal["float32", "bfloat16", "float16"]
