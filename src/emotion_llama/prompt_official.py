@@ -46,16 +46,19 @@ def render_official(
     phrasing: int = 0,
     question: str | None = None,
     tag: str | None = None,
+    history: Sequence[str] = (),
 ) -> Prompt:
     """Render the prompt of one clip as the released code does.
 
     `transcript` `None` leaves the sentence out (the released code cannot do without; its demonstration can); `""` gives
     its empty sentence. Control strings in a transcript are taken out: here text could not be told from them. `tag`: the
-    word in brackets where it is not the task (the fine stage of training used `reason_v2`). `question`: this instead
-    of the task's instruction.
+    word in brackets where it is not the task (the fine stage of training used `reason_v2`); "" = none. `question`: this
+    instead of the task's instruction. `history`: what the user asked before, in the demonstration's layout, which
+    forgets its own answers.
     """
     ask = question.strip() if question is not None else _instruction(task, labels, phrasing)
-    ask = f"[{tag or task}] {ask}"
+    named = task if tag is None else tag
+    ask = f"[{named}] {ask}" if named else ask
     every = [Soft(name, count) for name, count in soft_tokens.items()]
     if layout == "aligned":
         patches = [soft for soft in every if soft.name == GLOBAL]
@@ -66,7 +69,9 @@ def render_official(
     tags = "</video> <feature><FeatureHere></feature>"
     if layout == "official-eval":
         return Prompt(prefix, (Marker(f"{tags} {_sentence(transcript)}{ask}  [/INST]"),))
-    return Prompt(prefix, (Marker(f"{tags}<s>[INST] {_typed(transcript)}{ask} [/INST]"),))
+    first, *later = (*history, ask)
+    turns = "".join(f"</s><s>[INST] {turn} [/INST]" for turn in later)
+    return Prompt(prefix, (Marker(f"{tags}<s>[INST] {_typed(transcript)}{first} [/INST]{turns}"),))
 
 
 def _sentence(transcript: str | None) -> str:

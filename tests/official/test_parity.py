@@ -14,8 +14,9 @@ import torch
 from emotion_llama.encoders.eva import EvaVit, eva_pixels
 from emotion_llama.model.checkpoint import load_merged
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
-from emotion_llama.model.processing import EmotionLlamaProcessor
+from emotion_llama.model.processing import EmotionLlamaProcessor, TrainSample
 from emotion_llama.model.segments import SegmentTokenizer
+from emotion_llama.official.keys import PROJECTORS, checkpoint_fate
 from emotion_llama.prompt import Layout
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -76,23 +77,126 @@ def processor_for(
     return EmotionLlamaProcessor(SegmentTokenizer(converted / "tokenizer.model"), model.config, layout)
 
 
+def sample_of(clip: str, converted: Path) -> TrainSample:
+    facts = told(clip)[0]
+    task, question = facts["task"], facts["instruction_input"].split("] ", 1)[1].strip()
+    kind = "reason" if task.startswith("reason") else task
+    features = features_of(clip, converted)
+    return TrainSample(clip, kind, (), facts["sentence"], facts["answer"], features, question=question, tag=task)
+
+
+def run(model: EmotionLlamaForConditionalGeneration, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Embeddings and logits of a batch."""
+    with torch.inference_mode():
+        embeds = model.embed(batch["input_ids"], batch["features"], batch["feature_mask"])
+        inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "features", "feature_mask")}
+        return embeds, model(**inputs).logits
+
+
 @pytest.mark.parametrize("clip", CLIPS)
 def test_evaluation(clip: str, converted: Path, model: EmotionLlamaForConditionalGeneration) -> None:
-    facts, arrays = told(clip)
+    arrays = told(clip)[1]
     processor = processor_for(converted, model, "official-eval")
-    features = features_of(clip, converted)
-    task, question = facts["task"], facts["instruction_input"].split("] ", 1)[1].strip()
-    prompt = processor.render(
-        "reason" if task.startswith("reason") else task, (), facts["sentence"], features, question=question, tag=task
-    )
-    pieces = (*prompt.prefix, *prompt.suffix)
-    ids = torch.tensor([processor.token_ids(pieces)])
-    batch, masks = processor.collate([features])
-    with torch.inference_mode():
-        embeds = model.embed(ids, batch, masks)
-        np.testing.assert_allclose(embeds[0].numpy(), arrays["eval_inputs_embeds"], atol=1e-6)
-        logits = model(ids, torch.ones_like(ids), features=batch, feature_mask=masks).logits
+    batch = processor.for_generation([sample_of(clip, converted)])
+    embeds, logits = run(model, batch)
+    np.testing.assert_allclose(embeds[0].numpy(), arrays["eval_inputs_embeds"], atol=1e-6)
     np.testing.assert_allclose(logits[0, -1].numpy(), arrays["eval_logits_last"], atol=5e-5)
+    if "eval_logits_all" in arrays:
+        np.testing.assert_allclose(logits[0].numpy(), arrays["eval_logits_all"], atol=5e-5)
+
+
+def test_evaluation_of_several_clips_and_their_answers(
+    converted: Path, model: EmotionLlamaForConditionalGeneration
+) -> None:
+    facts, arrays = told("eval_batch")
+    processor = processor_for(converted, model, "official-eval")
+    batch = processor.for_generation([sample_of(clip, converted) for clip in facts["clips"]])
+    mask = batch["attention_mask"].numpy()
+    np.testing.assert_array_equal(mask, arrays["attention_mask"])
+    embeds, logits = run(model, batch)
+    real = mask.astype(bool)
+    np.testing.assert_allclose(embeds.numpy()[real], arrays["inputs_embeds"][real], atol=1e-6)
+    np.testing.assert_allclose(logits[:, -1].numpy(), arrays["logits_last"], atol=5e-5)
+    written = model.generate(
+        **{key: batch[key] for key in ("input_ids", "attention_mask", "features", "feature_mask")},
+        max_new_tokens=12,
+        do_sample=False,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    answers = written.sequences[:, batch["input_ids"].shape[1] :]
+    np.testing.assert_array_equal(answers.numpy(), arrays["generated_ids"])
+    steps = torch.stack(written.logits, dim=1).numpy()
+    np.testing.assert_allclose(steps, arrays["step_logits"], atol=5e-5)
+    texts = [processor.tokenizer.decode(row) for row in answers.tolist()]
+    assert texts == facts["generated_text"]
+
+
+@pytest.mark.parametrize("clip", CLIPS)
+def test_training(clip: str, converted: Path, model: EmotionLlamaForConditionalGeneration) -> None:
+    arrays = told(clip)[1]
+    batch = processor_for(converted, model, "aligned").for_training([sample_of(clip, converted)])
+    length = len(arrays["train_targets"])
+    assert int(batch["attention_mask"].sum()) == length
+    np.testing.assert_array_equal(batch["labels"][0, :length].numpy(), arrays["train_targets"])
+    embeds, logits = run(model, batch)
+    np.testing.assert_allclose(embeds[0, :length].numpy(), arrays["train_inputs_embeds"], atol=1e-6)
+    np.testing.assert_allclose(logits[0, length - 1].numpy(), arrays["train_logits_last"], atol=5e-5)
+    first = int((arrays["train_targets"] != -100).argmax()) - 1
+    np.testing.assert_allclose(logits[0, first : length - 1].numpy(), arrays["train_answer_logits"], atol=5e-5)
+    with torch.inference_mode():
+        assert float(model(**batch).loss) == pytest.approx(float(arrays["train_loss"]), abs=1e-5)
+
+
+@pytest.mark.parametrize(("key", "most"), [("", None), ("cut_", 6)])
+def test_training_on_several_clips(
+    key: str, most: int | None, converted: Path, model: EmotionLlamaForConditionalGeneration
+) -> None:
+    facts, arrays = told("train_batch")
+    samples = [sample_of(clip, converted) for clip in facts["clips"]]
+    batch = processor_for(converted, model, "aligned").for_training(samples, most)
+    lengths = (facts["cut"] if key else facts)["real_lengths"]
+    assert batch["attention_mask"].sum(1).tolist() == lengths
+    embeds, _ = run(model, batch)
+    for row, length in enumerate(lengths):
+        np.testing.assert_array_equal(batch["labels"][row, :length].numpy(), arrays[f"{key}targets"][row, :length])
+        golden = arrays[f"{key}inputs_embeds"][row, :length]
+        np.testing.assert_allclose(embeds[row, :length].numpy(), golden, atol=1e-6)
+    with torch.inference_mode():
+        assert float(model(**batch).loss) == pytest.approx(float(arrays[f"{key}loss"]), abs=1e-5)
+
+
+def test_gradients(converted: Path) -> None:
+    model = load_merged(converted)  # evaluation mode: no dropout, as in the golden run
+    facts, arrays = told("train_batch")
+    batch = processor_for(converted, model, "aligned").for_training([sample_of(c, converted) for c in facts["clips"]])
+    model(**batch).loss.backward()
+    own = {checkpoint_fate(key).name: norm for key, norm in facts["gradient_norms"].items()}
+    found = {name: float(p.grad.norm()) for name, p in model.named_parameters() if p.grad is not None}
+    assert found.keys() == own.keys()
+    for name, norm in own.items():
+        assert found[str(name)] == pytest.approx(norm, abs=1e-5, rel=1e-4), name
+    for group, part in PROJECTORS.items():
+        bias = model.projectors[part].layers[0].bias.grad
+        np.testing.assert_allclose(bias.numpy(), arrays[f"grad_{group}_bias"], atol=1e-5)
+
+
+@pytest.mark.parametrize("clip", CLIPS)
+def test_demonstration(clip: str, converted: Path, model: EmotionLlamaForConditionalGeneration) -> None:
+    facts, arrays = told(clip)
+    processor = processor_for(converted, model, "official-demo")
+    heard = {"audio": arrays["demo_video_features"][2:3]}  # the rest are zeros, which the layout adds
+    seen = {name: rows for name, rows in features_of(clip, converted).items() if name.startswith("global")}
+    features = processor.complete({**seen, **heard})
+    asked = [facts["demo"]["user_text"]]
+    turns = [("demo", asked)]
+    if "demo_second_turn" in facts:
+        turns.append(("demo2", [*asked, facts["demo_second_turn"]["user_text"]]))
+    for name, said in turns:
+        sample = TrainSample(clip, "emotion", (), None, "", features, question=said[-1], tag="", history=tuple(said[:-1]))
+        embeds, logits = run(model, processor.for_generation([sample]))
+        np.testing.assert_allclose(embeds[0].numpy(), arrays[f"{name}_inputs_embeds"], atol=1e-6)
+        np.testing.assert_allclose(logits[0, -1].numpy(), arrays[f"{name}_logits_last"], atol=5e-5)
 
 
 def test_pictures_become_the_official_pixels() -> None:

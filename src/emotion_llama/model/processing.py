@@ -33,7 +33,7 @@ class TrainSample:
     """One question about one clip with its answer. `transcript`, `clues` and `labels` as in `prompt.render`.
 
     `question`: words of its own instead of the task's (general questions, which limit forgetting). `source` names the
-    data set, for losses and scores by source.
+    data set, for losses and scores by source. `tag` and `history`: as in `prompt_official.render_official`.
     """
 
     clip: str
@@ -45,6 +45,8 @@ class TrainSample:
     clues: tuple[str, ...] = ()
     question: str | None = None
     source: str = ""
+    tag: str | None = None
+    history: tuple[str, ...] = ()
 
 
 class EmotionLlamaProcessor:
@@ -98,6 +100,7 @@ class EmotionLlamaProcessor:
         phrasing: int = 0,
         question: str | None = None,
         tag: str | None = None,
+        history: Sequence[str] = (),
     ) -> Prompt:
         """Render the prompt of one clip for this model. Raises `ModelError` for features that do not fit it."""
         counts = self.soft_tokens(features)
@@ -111,6 +114,7 @@ class EmotionLlamaProcessor:
                 phrasing=phrasing,
                 question=question,
                 tag=tag,
+                history=history,
             )
         return render(
             task,
@@ -177,16 +181,16 @@ class EmotionLlamaProcessor:
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
         return text.strip()
 
-    def for_training(self, samples: Sequence[TrainSample]) -> dict[str, Any]:
+    def for_training(self, samples: Sequence[TrainSample], most_answer_tokens: int | None = None) -> dict[str, Any]:
         """Collate samples into `model(**batch)` keywords, padded on the right; loss on the answer and its end only.
 
-        Gives input_ids, attention_mask, labels (B, T), features, feature_mask, clip_ids.
+        Answers longer than `most_answer_tokens` are cut and then have no end, as upstream does. Gives input_ids, attention_mask, labels (B, T), features, feature_mask, clip_ids.
         Raises `ModelError` naming the clip if a sample is longer than the language model's context.
         """
         rows, targets = [], []
         for sample in samples:
             prompt = self._prompt_ids(sample)
-            answer = [*self.answer_ids(sample.answer), self.end_id]
+            answer = [*self.answer_ids(sample.answer), self.end_id][:most_answer_tokens]
             self.check_length(sample.clip, len(prompt) + len(answer))
             rows.append(prompt + answer)
             targets.append([IGNORED] * len(prompt) + answer)
@@ -204,7 +208,14 @@ class EmotionLlamaProcessor:
 
     def _prompt_ids(self, sample: TrainSample) -> list[int]:
         prompt = self.render(
-            sample.task, sample.labels, sample.transcript, sample.features, sample.clues, question=sample.question
+            sample.task,
+            sample.labels,
+            sample.transcript,
+            sample.features,
+            sample.clues,
+            question=sample.question,
+            tag=sample.tag,
+            history=sample.history,
         )
         return self.token_ids((*prompt.prefix, *prompt.suffix))
 
