@@ -24,6 +24,7 @@ from emotion_llama.encoders.person import PersonBaseline
 from emotion_llama.errors import UsageError
 from emotion_llama.labels import parse_label_set
 from emotion_llama.model.score import ClipReader
+from emotion_llama.official.feature_folders import read_features
 from emotion_llama.settings import AnalyzeSettings
 
 
@@ -40,8 +41,11 @@ class EmotionLlama:
 
     def __init__(self, preset: Preset) -> None:
         self.preset = preset
-        own = preset.config().encoders
-        self.parts = Parts(preset.folder, preset.device, preset.threads, preset.keep_features, own)
+        config = preset.config()
+        released = config.wording == "official"
+        self.parts = Parts(
+            preset.folder, preset.device, preset.threads, preset.keep_features, config.encoders, released
+        )
         self._encoded: dict[tuple[str, ...], list[tuple[Path | None, Features]]] = {}
 
     @cached_property
@@ -115,7 +119,8 @@ class EmotionLlama:
         self, percept: Percept, settings: AnalyzeSettings, baseline: PersonBaseline | None, watch: Stopwatch
     ) -> Answers:
         present = present_inputs(percept, settings)
-        encoded = encode(percept, self.parts, present["audio"], watch)
+        given = read_features(settings.features, Path(percept.clip.clip).stem) if settings.features else {}
+        encoded = {**encode(percept, self.parts, present["audio"], watch, tuple(given)), **given}
         if baseline is not None:
             encoded = baseline.recentred(encoded, self.parts.population)
         with watch.time("load model"):

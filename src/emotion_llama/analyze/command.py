@@ -43,6 +43,7 @@ class Request:
     baseline: tuple[str, ...] = ()
     layout: str | None = None
     label_method: str = "likelihood"
+    features: Path | None = None
 
 
 def words(text: str, known: tuple[str, ...], option: str) -> tuple[str, ...]:
@@ -75,6 +76,7 @@ def settings_of(request: Request) -> AnalyzeSettings:
                 "seed": request.seed,
                 "baseline": request.baseline,
                 "layout": None if request.layout is None else one_word(request.layout, LAYOUTS, "--layout"),
+                "features": request.features,
                 "label_method": one_word(request.label_method, LABEL_METHODS, "--label-method"),
             }
         )

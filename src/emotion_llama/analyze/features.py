@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -33,17 +33,20 @@ FEATURES_VERSION = "3"
 """Part of the cache key: changes when an encoder or what goes into it changes."""
 
 
-def encode(percept: Percept, parts: Parts, heard: bool, watch: Stopwatch) -> Features:
+def encode(
+    percept: Percept, parts: Parts, heard: bool, watch: Stopwatch, given: Collection[str] = ()
+) -> Features:
     """Give what the encoders say of one clip, name → (N, E). An input that is missing has no entry.
 
-    `heard` says whether the sound counts as present (it may be silent, too short, or left out by the user). Names:
+    `heard` says whether the sound counts as present (it may be silent, too short, or left out by the user). Features in
+    `given` are had from elsewhere: the slow encoders of a released model are not run for them. Names:
     `global` (1, 1280); `local` (2, 135), `face_expressions` (n, 14) and `face_view` (n, 1829) with a face; `temporal`
     (4, 36) if it moves; `audio` (4, 512), `audio_mix` (4, 1536), `audio_statistics` (1, 6144).
     """
     features: Features = {}
     if percept.faces is not None and percept.frame is not None:
-        features |= encode_picture(percept, percept.frame, percept.faces, parts, watch)
-    if heard and percept.waveform is not None:
+        features |= encode_picture(percept, percept.frame, percept.faces, parts, watch, given)
+    if heard and percept.waveform is not None and not (parts.own_audio is not None and "audio" in given):
         with watch.time("audio encoder"):
             features |= encode_sound(percept, percept.waveform, parts)
     return features
@@ -85,8 +88,18 @@ def kept(
         return compute()
 
 
-def encode_picture(percept: Percept, frame: Frame, faces: FaceMeasures, parts: Parts, watch: Stopwatch) -> Features:
-    """`global`, and `local`, `face_expressions`, `face_view`, `temporal` where there is a face."""
+def encode_picture(
+    percept: Percept,
+    frame: Frame,
+    faces: FaceMeasures,
+    parts: Parts,
+    watch: Stopwatch,
+    given: Collection[str] = (),
+) -> Features:
+    """`global`, and `local`, `face_expressions`, `face_view`, `temporal` where there is a face.
+
+    The heads' rows (`face_…`) are left out where the global encoder is an own one: such a model has no such heads.
+    """
     with watch.time("global encoder"):
         settings: dict[str, object] = {"time_s": frame.time_s}
         whole = parts.own_global
@@ -98,14 +111,21 @@ def encode_picture(percept: Percept, frame: Frame, faces: FaceMeasures, parts: P
     local = local_tokens(faces)
     if local is None:
         return features
-    features["local"] = local if parts.own_local is None else own_local(faces, parts.own_local)
-    with watch.time("face rows"):
-        features |= face_rows(faces, parts)
+    features["local"] = local
+    if parts.own_local is not None and "local" not in given:
+        with watch.time("local encoder"):
+            features["local"] = own_local(faces, parts.own_local, parts.released)
+    if parts.own_global is None:
+        with watch.time("face rows"):
+            features |= face_rows(faces, parts)
     if faces.action_units is not None and len(faces.action_units.time_s) > 1:
         features[MOVEMENT] = FaceDynamics()(faces.action_units)
-        if parts.own_temporal is not None:
+        if parts.own_temporal is not None and MOVEMENT not in given:
             with watch.time("temporal encoder"):
                 features[MOVEMENT] = parts.own_temporal(crops_of(faces))
+    if parts.released:  # such a model reads the paper's encoders, and nothing in their place
+        own = {"local": parts.own_local, MOVEMENT: parts.own_temporal}
+        features = {name: rows for name, rows in features.items() if own.get(name, rows) is not None}
     return features
 
 
@@ -115,9 +135,14 @@ def crops_of(faces: FaceMeasures) -> NDArray[np.uint8]:
     return np.stack([sample.crop for sample in faces.tracks[faces.main].samples])
 
 
-def own_local(faces: FaceMeasures, encoder: FaceMae) -> NDArray[np.float32]:
-    """Rows of an own local encoder (2, E): the mean over evenly spread frames, and the peak frame."""
+def own_local(faces: FaceMeasures, encoder: FaceMae, every_frame: bool = False) -> NDArray[np.float32]:
+    """Rows of an own local encoder (2, E): the mean over evenly spread frames, and the peak frame.
+
+    `every_frame`: one row (1, E), the mean over all of them, as the released features are.
+    """
     assert faces.peak is not None
+    if every_frame:
+        return encoder(crops_of(faces))
     crops, picked = crops_of(faces), pick_samples(faces, LOCAL_SAMPLES)
     rows = encoder.frames(crops[picked])
     peak = rows[int(np.flatnonzero(picked == faces.peak)[0])]

@@ -32,7 +32,8 @@ class Parts:
     """Encoders and perception of one preset. `checkpoint` is the adapter folder, `device` where torch parts run.
 
     `encoders`: folders of own encoders by feature (`global`, `local`, `temporal`, `audio`), instead of the preset's;
-    a relative one lies in the checkpoint folder.
+    a relative one lies in the checkpoint folder. `released`: the checkpoint is a converted release, which reads the
+    paper's encoders and no others.
     """
 
     checkpoint: Path
@@ -40,6 +41,7 @@ class Parts:
     threads: int
     keep_features: bool = True
     encoders: Mapping[str, str] = field(default_factory=dict)
+    released: bool = False
 
     @cached_property
     def feature_cache(self) -> FeatureCache | None:

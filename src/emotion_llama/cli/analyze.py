@@ -37,6 +37,9 @@ def analyze(
     label_method: Annotated[
         str, typer.Option(help="likelihood, generate-last-word, or generate-last-word-or-neutral (official).")
     ] = "likelihood",
+    features: Annotated[
+        Path | None, typer.Option(help="Folder of released feature files (HL-UTT, …), read instead of encoding.")
+    ] = None,
     baseline: Annotated[
         list[str] | None,
         typer.Option(help="Other recordings of the same person (a folder, a manifest; repeat): what is their own."),
@@ -65,5 +68,6 @@ def analyze(
         baseline=tuple(baseline or ()),
         layout=layout,
         label_method=label_method,
+        features=features,
     )
     raise typer.Exit(run_command(request))
