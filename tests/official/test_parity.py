@@ -193,7 +193,9 @@ def test_demonstration(clip: str, converted: Path, model: EmotionLlamaForConditi
     if "demo_second_turn" in facts:
         turns.append(("demo2", [*asked, facts["demo_second_turn"]["user_text"]]))
     for name, said in turns:
-        sample = TrainSample(clip, "emotion", (), None, "", features, question=said[-1], tag="", history=tuple(said[:-1]))
+        sample = TrainSample(
+            clip, "emotion", (), None, "", features, question=said[-1], tag="", history=tuple(said[:-1])
+        )
         embeds, logits = run(model, processor.for_generation([sample]))
         np.testing.assert_allclose(embeds[0].numpy(), arrays[f"{name}_inputs_embeds"], atol=1e-6)
         np.testing.assert_allclose(logits[0, -1].numpy(), arrays[f"{name}_logits_last"], atol=5e-5)

@@ -33,9 +33,7 @@ FEATURES_VERSION = "3"
 """Part of the cache key: changes when an encoder or what goes into it changes."""
 
 
-def encode(
-    percept: Percept, parts: Parts, heard: bool, watch: Stopwatch, given: Collection[str] = ()
-) -> Features:
+def encode(percept: Percept, parts: Parts, heard: bool, watch: Stopwatch, given: Collection[str] = ()) -> Features:
     """Give what the encoders say of one clip, name → (N, E). An input that is missing has no entry.
 
     `heard` says whether the sound counts as present (it may be silent, too short, or left out by the user). Features in

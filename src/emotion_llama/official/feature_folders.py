@@ -84,7 +84,9 @@ def read_features(root: Path, name: str) -> dict[str, NDArray[np.float32]]:
         if file.is_file():
             row = _row(file)
             if not row.any():
-                raise ManifestError(f"{file}: all zeros, as failed extraction leaves them; extract it anew or remove it")
+                raise ManifestError(
+                    f"{file}: all zeros, as failed extraction leaves them; extract it anew or remove it"
+                )
             found[feature] = row[None]
     if not found:
         raise ManifestError(
