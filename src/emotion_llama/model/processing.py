@@ -17,8 +17,9 @@ from emotion_llama.clip import Task
 from emotion_llama.errors import ModelError, UsageError
 from emotion_llama.model.configuration import EmotionLlamaConfig
 from emotion_llama.model.modeling import IGNORED
+from emotion_llama.model.chat import frame_of
 from emotion_llama.model.segments import TOKENIZER_FILE, SegmentTokenizer
-from emotion_llama.prompt import LAYOUTS, Layout, Marker, Piece, Prompt, Soft, frame_for, render
+from emotion_llama.prompt import LAYOUTS, Layout, Marker, Piece, Prompt, Soft, render
 from emotion_llama.prompt_official import render_official
 
 TRAINING_MULTIPLE = 16
@@ -66,7 +67,7 @@ class EmotionLlamaProcessor:
             raise UsageError(f"unknown prompt layout {self.layout!r}: choose from {', '.join(LAYOUTS)}")
         if self.layout != "aligned" and config.wording != "official":
             raise UsageError(f"layout {self.layout}: only converted official weights know it; leave it out")
-        self.frame = config.frame or frame_for(getattr(tokenizer, "chat_template", None))
+        self.frame = config.frame or frame_of(tokenizer)
         end = self.token_ids([Marker(self.frame.end)])
         if len(end) != 1:
             raise ModelError(f"chat frame: expected {self.frame.end!r} to be one token, found {len(end)}")
@@ -184,7 +185,8 @@ class EmotionLlamaProcessor:
     def for_training(self, samples: Sequence[TrainSample], most_answer_tokens: int | None = None) -> dict[str, Any]:
         """Collate samples into `model(**batch)` keywords, padded on the right; loss on the answer and its end only.
 
-        Answers longer than `most_answer_tokens` are cut and then have no end, as upstream does. Gives input_ids, attention_mask, labels (B, T), features, feature_mask, clip_ids.
+        Answers longer than `most_answer_tokens` are cut and then have no end, as upstream does. Gives input_ids,
+        attention_mask, labels (B, T), features, feature_mask, clip_ids.
         Raises `ModelError` naming the clip if a sample is longer than the language model's context.
         """
         rows, targets = [], []
