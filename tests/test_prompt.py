@@ -5,14 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotion_llama.clip import TASKS
-from emotion_llama.errors import ModelError, UsageError
+from emotion_llama.errors import UsageError
 from emotion_llama.prompt import (
     CHATML,
     LLAMA_2,
     PARAPHRASES,
     Marker,
     Soft,
-    frame_for,
     instruction,
     render,
     spoken_sentence,
@@ -97,19 +96,9 @@ def test_a_transcript_never_makes_markers(transcript):
     assert markers == [Marker(CHATML.user_open), Marker(CHATML.user_close_assistant_open)]
 
 
-def test_unknown_task_and_layout_are_usage_errors():
+def test_an_unknown_task_is_a_usage_error():
     with pytest.raises(UsageError, match="unknown task 'mood': choose from emotion"):
         render("mood", labels=LABELS, transcript=None, soft_tokens={})
-    with pytest.raises(UsageError, match="layout 'sideways': choose from aligned"):
-        render("emotion", labels=LABELS, transcript=None, soft_tokens={}, layout="sideways")
-
-
-def test_frame_is_recognised_or_refused():
-    assert frame_for("{{ '<|im_start|>' + role }}") == CHATML
-    assert frame_for("{{ '[INST] ' + text }}") == LLAMA_2
-    for template in (None, "### User:"):
-        with pytest.raises(ModelError, match="chat_frame"):
-            frame_for(template)
 
 
 def test_paraphrases_ask_for_the_same_labels_in_other_words() -> None:

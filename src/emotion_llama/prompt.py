@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from emotion_llama.clip import TASKS, Task
-from emotion_llama.errors import ModelError, UsageError
+from emotion_llama.errors import UsageError
 
 PROMPT_VERSION = "1"
 """Changes with every change of wording; it is recorded with every result and checkpoint."""
@@ -78,18 +78,6 @@ class ChatFrame:
 # SmolLM2's template adds a default system turn; it says nothing of use here and costs tokens, so it is left out.
 CHATML = ChatFrame("<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n", "<|im_end|>")
 LLAMA_2 = ChatFrame("<s>[INST] ", " [/INST]", "</s>", answer_lead="")
-
-
-def frame_for(chat_template: str | None) -> ChatFrame:
-    """Recognise the chat frame of a tokenizer's chat template.
-
-    Raises `ModelError` for a template that is neither ChatML nor Llama-2: give `chat_frame` in the configuration.
-    """
-    for mark, frame in (("<|im_start|>", CHATML), ("[INST]", LLAMA_2)):
-        if chat_template is not None and mark in chat_template:
-            return frame
-    found = "no chat template" if chat_template is None else f"the template {chat_template[:60]!r}…"
-    raise ModelError(f"chat frame: expected a ChatML or Llama-2 template, found {found}; set chat_frame in config.json")
 
 
 def render(

@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from emotion_llama.clip import Task
-from emotion_llama.prompt import GLOBAL, Layout, Marker, Prompt, Soft
+from emotion_llama.prompt import GLOBAL, Layout, Marker, Piece, Prompt, Soft
 
 OFFICIAL_LABELS = ("happy", "sad", "neutral", "angry", "worried", "surprise", "fear", "contempt", "doubt")
 """The nine labels in the order of the released prompt, which the weights are sensitive to."""
@@ -63,7 +63,13 @@ def render_official(
     if layout == "aligned":
         patches = [soft for soft in every if soft.name == GLOBAL]
         others = [soft for soft in every if soft.name != GLOBAL]
-        prefix = (Marker("<s>"), Marker("[INST] <video>"), *patches, Marker("</video> <feature>"), *others)
+        prefix: tuple[Piece, ...] = (
+            Marker("<s>"),
+            Marker("[INST] <video>"),
+            *patches,
+            Marker("</video> <feature>"),
+            *others,
+        )
         return Prompt(prefix, (Marker(f"</feature> {_sentence(transcript)}{ask}  [/INST]"),))
     prefix = (Marker("<s>"), Marker("<s>[INST] <video>"), *every)
     tags = "</video> <feature><FeatureHere></feature>"

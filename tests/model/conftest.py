@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from emotion_llama.model import EmotionLlamaConfig, EmotionLlamaProcessor, FeatureGroup, Lora, new_model
+from tests.chat import SMOLLM
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<empty_output>"]
 WORDS = "neutral calm happy sad angry fearful disgust surprised"
@@ -35,7 +36,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
         eos_token="<|im_end|>",
         pad_token="<|im_end|>",
         additional_special_tokens=["<empty_output>"],
-        chat_template="{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}",
+        chat_template=SMOLLM,
     )
 
 

@@ -28,6 +28,7 @@ from emotion_llama.train.dataset import Sampler
 from emotion_llama.train.examples import Example
 from emotion_llama.train.overrides import apply_override
 from emotion_llama.train.sources import SIDES
+from tests.chat import SMOLLM
 
 MakeConfig = Callable[..., TrainConfig]
 MakeTrainee = Callable[..., Trainee]
@@ -344,7 +345,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
         eos_token="<|im_end|>",
         pad_token="<|im_end|>",
         additional_special_tokens=["<empty_output>"],
-        chat_template="{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}",
+        chat_template=SMOLLM,
     )
 
 

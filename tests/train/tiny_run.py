@@ -40,6 +40,7 @@ from emotion_llama.train.overrides import read_config
 from emotion_llama.train.questions import sampler_for
 from emotion_llama.train.run import make_trainer, train_steps
 from emotion_llama.train.trainer import EmotionTrainer
+from tests.chat import SMOLLM
 
 torch.set_num_threads(1)  # tiny matrices: more threads only wait for one another
 gc.freeze()  # the library collects garbage at the start of every training; imported modules need not be looked at
@@ -91,7 +92,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
         eos_token="<|im_end|>",
         pad_token="<|im_end|>",
         additional_special_tokens=["<empty_output>"],
-        chat_template="{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}",
+        chat_template=SMOLLM,
     )
 
 

@@ -10,11 +10,8 @@ from typing import Any, ClassVar, Literal
 from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 
 from emotion_llama.errors import ModelError
-from emotion_llama.prompt import GLOBAL, PROMPT_VERSION, ChatFrame
-
-PLACEHOLDER = "<empty_output>"
-"""A special token of SmolLM2's tokenizer that no chat text uses: it holds the place of one soft token."""
-
+from emotion_llama.model.chat import placeholder_of
+from emotion_llama.prompt import GLOBAL, PROMPT_VERSION, ChatFrame, Layout
 
 ProjectorKind = Literal["linear", "plain", "mlp", "gated", "attention", "conv-attention"]
 
@@ -87,7 +84,7 @@ class EmotionLlamaConfig(PreTrainedConfig):  # type: ignore[misc]  # untyped lib
         self.prompt_version = kwargs.pop("prompt_version", None)
         self.encoders = kwargs.pop("encoders", None) or {}
         self.wording = kwargs.pop("wording", None) or "own"
-        self.layout = kwargs.pop("layout", None) or "aligned"
+        self.layout: Layout = kwargs.pop("layout", None) or "aligned"
         self.mark_after_control = bool(kwargs.pop("mark_after_control", True))
         self.zeros = list(kwargs.pop("zeros", None) or ())
         kwargs.setdefault("tie_word_embeddings", bool(getattr(self.text_config, "tie_word_embeddings", False)))
@@ -101,25 +98,23 @@ class EmotionLlamaConfig(PreTrainedConfig):  # type: ignore[misc]  # untyped lib
         features: Sequence[FeatureGroup],
         *,
         lora: Lora | None = None,
-        placeholder: str = PLACEHOLDER,
+        placeholder: str | None = None,
         **kwargs: Any,
     ) -> EmotionLlamaConfig:
         """Make the configuration of a new model around the language model in `llm_dir` (folder or hub name).
 
-        Raises `ModelError` if its tokenizer has no token `placeholder`.
+        `placeholder`: the token that holds the place of a soft token; `None` = a reserved one of its tokenizer.
+        Raises `ModelError` if its tokenizer has no such token.
         """
         known = AutoTokenizer.from_pretrained(llm_dir).get_vocab()
-        if placeholder not in known:
-            raise ModelError(
-                f"tokenizer of {llm_dir}: expected the token {placeholder!r}, found none; name another one"
-            )
+        kept = placeholder_of(known, placeholder)
         text_config = AutoConfig.from_pretrained(llm_dir)
         text_config.name_or_path = ""  # a folder of this machine means nothing on the next one
         kwargs.setdefault("prompt_version", PROMPT_VERSION)
         return cls(
             text_config=text_config,
             features=[asdict(group) for group in features],
-            placeholder_token_id=known[placeholder],
+            placeholder_token_id=known[kept],
             lora=None if lora is None else asdict(lora),
             **kwargs,
         )

@@ -15,9 +15,9 @@ from transformers import AutoTokenizer
 
 from emotion_llama.clip import Task
 from emotion_llama.errors import ModelError, UsageError
+from emotion_llama.model.chat import frame_of
 from emotion_llama.model.configuration import EmotionLlamaConfig
 from emotion_llama.model.modeling import IGNORED
-from emotion_llama.model.chat import frame_of
 from emotion_llama.model.segments import TOKENIZER_FILE, SegmentTokenizer
 from emotion_llama.prompt import LAYOUTS, Layout, Marker, Piece, Prompt, Soft, render
 from emotion_llama.prompt_official import render_official
@@ -62,7 +62,7 @@ class EmotionLlamaProcessor:
             raise ModelError("config placeholder_token_id: expected the id of an unused special token, found none")
         self.tokenizer = tokenizer
         self.config = config
-        self.layout: Layout = layout or config.layout
+        self.layout: Layout = layout if layout is not None else config.layout
         if self.layout not in LAYOUTS:
             raise UsageError(f"unknown prompt layout {self.layout!r}: choose from {', '.join(LAYOUTS)}")
         if self.layout != "aligned" and config.wording != "official":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -54,7 +56,7 @@ class Projector(nn.Module):
     def forward(self, features: Tensor, present: Tensor | None = None) -> Tensor:
         """Map (B, N, E) to (B, N, D), computed in the precision of the projector; `present` (B, N) bool marks rows."""
         if self.kind == "plain":
-            plain: Tensor = self.layers(features.to(self.layers[0].weight.dtype))
+            plain: Tensor = self.layers(features.to(cast(nn.Linear, self.layers[0]).weight.dtype))
             return plain
         standard = (features.to(self.mean.dtype) - self.mean) / self.std  # (B, N, E)
         standard = standard.clamp(-LIMIT, LIMIT)

@@ -90,10 +90,10 @@ class Shard:
     def bytes(self, name: str) -> int:
         """Size of a tensor in the file."""
         if self._pickled is not None:
-            return self._pickled[name].nbytes
+            return int(self._pickled[name].nbytes)
         with self._opened() as file:
             piece = file.get_slice(name)
-            return math.prod(piece.get_shape()) * _BYTES[piece.get_dtype()]
+            return int(math.prod(piece.get_shape()) * _BYTES[piece.get_dtype()])
 
     def read(self, name: str) -> Tensor:
         """Read one tensor."""

@@ -123,7 +123,7 @@ class ModelSettings(Settings):
 
     init: str | None = None
     llm: str = "smollm2-135m-instruct"
-    placeholder: str = "<empty_output>"
+    placeholder: str | None = None
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     quantize: Literal["nf4"] | None = None
     features: tuple[FeatureSettings, ...] = ()

@@ -15,6 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from emotion_llama.model import EmotionLlamaConfig, FeatureGroup, Lora, new_model, save_adapter
 from emotion_llama.train.export.source import Source, open_source
+from tests.chat import SMOLLM
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<empty_output>"]
 GROUPS = (
@@ -38,7 +39,7 @@ def chat_tokenizer() -> PreTrainedTokenizerFast:
         eos_token="<|im_end|>",
         pad_token="<|im_end|>",
         additional_special_tokens=["<empty_output>"],
-        chat_template="{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}",
+        chat_template=SMOLLM,
     )
 
 

@@ -16,6 +16,7 @@ from emotion_llama.clip import Observation
 from emotion_llama.model import EmotionLlamaConfig, EmotionLlamaProcessor, FeatureGroup, Lora, TrainSample, new_model
 from emotion_llama.model.checkpoint import load_adapter, save_adapter
 from emotion_llama.train.preference.facts import Facts, VerifiableSample
+from tests.chat import SMOLLM
 
 LABELS = ("happy", "sad", "angry", "neutral")
 GROUPS = (FeatureGroup("local", 6, 2, "video", "mlp"), FeatureGroup("audio", 8, 3, "audio"))
@@ -53,7 +54,7 @@ def _tokenizer() -> PreTrainedTokenizerFast:
         eos_token="<|im_end|>",
         pad_token="<|im_end|>",
         additional_special_tokens=["<empty_output>"],
-        chat_template="{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}",
+        chat_template=SMOLLM,
     )
 
 
