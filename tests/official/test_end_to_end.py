@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import torch
 from transformers import HubertConfig, HubertModel, VideoMAEConfig, VideoMAEModel, ViTMAEConfig, ViTMAEModel
+from typer.testing import CliRunner
 
 import emotion_llama as el
+from emotion_llama.cli import app
 from emotion_llama.encoders.speech import SpeechEncoder
 from emotion_llama.errors import UsageError
 from emotion_llama.media import Waveform
 from emotion_llama.official.convert import ReleasedFiles, convert_official
-from emotion_llama.official.feature_folders import WIDTH, write_features
+from emotion_llama.official.feature_folders import FOLDERS, WIDTH, write_features
 
 from .conftest import SMALL
 
@@ -110,6 +112,19 @@ def test_feature_files_stand_in_for_the_encoders(whole: Path, clip: Path, tmp_pa
     own = model.analyze(clip, tasks=("emotion",))
     given = model.analyze(clip, tasks=("emotion",), features=tmp_path)
     assert own.probabilities != given.probabilities
+
+
+@pytest.mark.weights
+def test_the_released_layout_is_written_read_and_found_sound(whole: Path, clip: Path, tmp_path: Path) -> None:
+    words = ["extract", str(clip), "--model", str(whole), "--format", "official", "--out", str(tmp_path)]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    for folder in FOLDERS.values():
+        assert np.load(tmp_path / folder / f"{clip.stem}.npy").shape == (WIDTH,)
+    model = el.load(whole, device="cpu")
+    settings = {"tasks": ("emotion",), "transcribe": False}
+    own, given = (model.analyze(clip, features=features, **settings) for features in (None, tmp_path))
+    assert given.probabilities == pytest.approx(own.probabilities, abs=1e-6)
 
 
 def test_a_layout_is_for_released_weights_only(model_name: str) -> None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from emotion_llama.analyze.answers import Answers, ask
 from emotion_llama.analyze.calibration import Calibration, opinions_of
+from emotion_llama.analyze.feature_files import file_name, read_clip
 from emotion_llama.analyze.features import encode, for_model
 from emotion_llama.analyze.inputs import find_clips
 from emotion_llama.analyze.parts import Parts
@@ -24,7 +25,6 @@ from emotion_llama.encoders.person import PersonBaseline
 from emotion_llama.errors import UsageError
 from emotion_llama.labels import parse_label_set
 from emotion_llama.model.score import ClipReader
-from emotion_llama.official.feature_folders import read_features
 from emotion_llama.settings import AnalyzeSettings
 
 
@@ -119,7 +119,7 @@ class EmotionLlama:
         self, percept: Percept, settings: AnalyzeSettings, baseline: PersonBaseline | None, watch: Stopwatch
     ) -> Answers:
         present = present_inputs(percept, settings)
-        given = read_features(settings.features, Path(percept.clip.clip).stem) if settings.features else {}
+        given = read_clip(settings.features, file_name(percept.clip.clip)) if settings.features else {}
         encoded = {**encode(percept, self.parts, present["audio"], watch, tuple(given)), **given}
         if baseline is not None:
             encoded = baseline.recentred(encoded, self.parts.population)

@@ -15,6 +15,7 @@ from emotion_llama.encoders.face_mae import FaceMae
 from emotion_llama.encoders.face_tokens import expression_rows, local_tokens, pick_samples, view_rows
 from emotion_llama.encoders.features import Features, feature_key
 from emotion_llama.encoders.heads import EmotionHead
+from emotion_llama.encoders.picture import PictureEncoder
 from emotion_llama.encoders.pooling import pool_rows
 from emotion_llama.encoders.temporal import MOVEMENT, FaceDynamics
 from emotion_llama.errors import OutputError
@@ -98,14 +99,10 @@ def encode_picture(
 
     The heads' rows (`face_…`) are left out where the global encoder is an own one: such a model has no such heads.
     """
-    with watch.time("global encoder"):
-        settings: dict[str, object] = {"time_s": frame.time_s}
-        whole = parts.own_global
-        if whole is None:
-            made = kept(percept, parts, "global", settings, lambda: {"global": parts.global_encoder(frame.rgb)})
-        else:
-            made = kept(percept, parts, "global", settings | _own_key(whole.folder), lambda: whole.features(frame.rgb))
-        features = dict(made)
+    features: Features = {}
+    if "global" not in given:
+        with watch.time("global encoder"):
+            features |= encode_whole(percept, frame, parts)
     local = local_tokens(faces)
     if local is None:
         return features
@@ -127,20 +124,29 @@ def encode_picture(
     return features
 
 
+def encode_whole(percept: Percept, frame: Frame, parts: Parts) -> Features:
+    """`global` of one whole frame, and `global_cls` of an own global encoder."""
+    settings: dict[str, object] = {"time_s": frame.time_s}
+    own = parts.own_global
+    if own is None:
+        return kept(percept, parts, "global", settings, lambda: {"global": parts.global_encoder(frame.rgb)})
+    return kept(percept, parts, "global", settings | _own_key(own.folder), lambda: own.features(frame.rgb))
+
+
 def crops_of(faces: FaceMeasures) -> NDArray[np.uint8]:
     """Crops of the main face, in time order (n, H, W, 3)."""
     assert faces.main is not None
     return np.stack([sample.crop for sample in faces.tracks[faces.main].samples])
 
 
-def own_local(faces: FaceMeasures, encoder: FaceMae, every_frame: bool = False) -> NDArray[np.float32]:
+def own_local(faces: FaceMeasures, encoder: FaceMae | PictureEncoder, every_frame: bool = False) -> NDArray[np.float32]:
     """Rows of an own local encoder (2, E): the mean over evenly spread frames, and the peak frame.
 
     `every_frame`: one row (1, E), the mean over all of them, as the released features are.
     """
     assert faces.peak is not None
     if every_frame:
-        return encoder(crops_of(faces))
+        return encoder.frames(crops_of(faces)).mean(axis=0, keepdims=True)
     crops, picked = crops_of(faces), pick_samples(faces, LOCAL_SAMPLES)
     rows = encoder.frames(crops[picked])
     peak = rows[int(np.flatnonzero(picked == faces.peak)[0])]

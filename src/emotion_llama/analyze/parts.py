@@ -17,7 +17,9 @@ from emotion_llama.encoders.face_mae import FaceMae
 from emotion_llama.encoders.face_videomae import FaceVideoMae
 from emotion_llama.encoders.features import FeatureCache
 from emotion_llama.encoders.heads import EmotionHead, load_heads
+from emotion_llama.encoders.own import encoder_folder, open_audio, open_global, open_local, open_temporal
 from emotion_llama.encoders.person import load_population
+from emotion_llama.encoders.picture import PictureEncoder
 from emotion_llama.encoders.speech import SpeechEncoder
 from emotion_llama.perception.expression import ExpressionNet, FaceOpinionNet
 from emotion_llama.perception.see import FaceReader
@@ -31,9 +33,9 @@ MOST_FEATURE_BYTES = 2 * 1024**3
 class Parts:
     """Encoders and perception of one preset. `checkpoint` is the adapter folder, `device` where torch parts run.
 
-    `encoders`: folders of own encoders by feature (`global`, `local`, `temporal`, `audio`), instead of the preset's;
-    a relative one lies in the checkpoint folder. `released`: the checkpoint is a converted release, which reads the
-    paper's encoders and no others.
+    `encoders`: own encoders by feature (`global`, `local`, `temporal`, `audio`), instead of the preset's: a folder (a
+    relative one lies in the checkpoint folder) or a name on the hub. `released`: the checkpoint is a converted release,
+    which reads the paper's encoders and no others.
     """
 
     checkpoint: Path
@@ -79,31 +81,31 @@ class Parts:
         return Transcriber(assets.path("whisper-base"), threads=self.threads)
 
     @cached_property
-    def own_global(self) -> EvaVit | None:
+    def own_global(self) -> EvaVit | PictureEncoder | None:
         """An own global encoder, where one is named. Raises `ModelError` for a folder that holds none."""
         folder = self._own("global")
-        return None if folder is None else EvaVit(folder, self.device)
+        return None if folder is None else open_global(folder, self.device)
 
     @cached_property
-    def own_local(self) -> FaceMae | None:
+    def own_local(self) -> FaceMae | PictureEncoder | None:
         """An own local encoder, where one is named. Raises `ModelError` for a folder that holds none."""
         folder = self._own("local")
-        return None if folder is None else FaceMae(folder, self.device)
+        return None if folder is None else open_local(folder, self.device)
 
     @cached_property
     def own_temporal(self) -> FaceVideoMae | None:
         """An own temporal encoder, where one is named. Raises `ModelError` for a folder that holds none."""
         folder = self._own("temporal")
-        return None if folder is None else FaceVideoMae(folder, self.device)
+        return None if folder is None else open_temporal(folder, self.device)
 
     @cached_property
     def own_audio(self) -> SpeechEncoder | None:
         """An own audio encoder, where one is named. Raises `ModelError` for a folder that holds none."""
         folder = self._own("audio")
-        return None if folder is None else SpeechEncoder(folder, self.device)
+        return None if folder is None else open_audio(folder, self.device)
 
     def _own(self, feature: str) -> Path | None:
-        return self.checkpoint / self.encoders[feature] if feature in self.encoders else None
+        return encoder_folder(self.encoders[feature], self.checkpoint) if feature in self.encoders else None
 
     @cached_property
     def heads(self) -> dict[str, EmotionHead]:

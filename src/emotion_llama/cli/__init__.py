@@ -18,9 +18,10 @@ from emotion_llama.cli.convert import convert
 from emotion_llama.cli.doctor import doctor
 from emotion_llama.cli.evaluate import evaluate
 from emotion_llama.cli.export import export
+from emotion_llama.cli.extract import extract
 from emotion_llama.cli.fetch import fetch
 from emotion_llama.cli.pretrain import pretrain
-from emotion_llama.cli.train import extract, train
+from emotion_llama.cli.train import train
 from emotion_llama.errors import EmotionLlamaError, UsageError
 
 app = typer.Typer(

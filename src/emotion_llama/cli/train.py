@@ -1,4 +1,4 @@
-"""`emotion-llama train` and `extract`: from data sets to a checkpoint folder that explains itself."""
+"""`emotion-llama train`: from data sets to a checkpoint folder that explains itself."""
 
 from __future__ import annotations
 
@@ -18,17 +18,3 @@ def train(config: CONFIG, changes: CHANGES = None, data: DATA = None, jobs: JOBS
     from emotion_llama.train.start import start
 
     start(config, changes or [], data, jobs=jobs)
-
-
-def extract(
-    config: CONFIG,
-    changes: CHANGES = None,
-    data: DATA = None,
-    jobs: JOBS = 1,
-    engine: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
-    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
-) -> None:
-    """Fill the feature cache for a training run first, on all cores or on Ray; exit 1 if clips had to be left out."""
-    from emotion_llama.train.start import start_extraction
-
-    raise typer.Exit(start_extraction(config, changes or [], data, jobs=jobs, engine=engine, address=address))

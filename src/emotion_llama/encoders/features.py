@@ -1,21 +1,54 @@
-"""Cache of encoder outputs, keyed by the content they were computed from."""
+"""Encoder outputs on disk: arrays of one file, and a cache keyed by the content they were computed from."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
 from emotion_llama.errors import OutputError
 
 Features = dict[str, NDArray[np.float32]]
+
+
+class StoredArrays(Mapping[str, NDArray[np.float32]]):
+    """Arrays of one file, read from it when they are asked for and not kept: memory does not grow with clips."""
+
+    def __init__(self, path: Path, names: tuple[str, ...]) -> None:
+        self.path = path
+        self.names = names
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        """Read one array. Raises `OutputError` if the file is gone or cut short."""
+        if name not in self.names:
+            raise KeyError(name)
+        try:
+            with safe_open(self.path, framework="numpy") as file:
+                array: NDArray[np.float32] = file.get_tensor(name)
+        except (OSError, SafetensorError) as error:
+            raise OutputError(
+                f"features {self.path}: cannot be read any more ({error}); run emotion-llama extract again"
+            ) from error
+        return array
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is an array of this name; nothing is read."""
+        return name in self.names
+
+    def __iter__(self) -> Iterator[str]:
+        """Names of the arrays."""
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        """Number of arrays."""
+        return len(self.names)
 
 
 def feature_key(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from transformers import AutoFeatureExtractor, AutoModel
+from transformers import AutoFeatureExtractor, AutoModel, WhisperModel
 
 from emotion_llama.encoders.face_mae import load_encoder
 from emotion_llama.errors import MediaError, ModelError
@@ -24,6 +24,9 @@ SHORTEST_S = 0.1
 WINDOW_S = 30.0
 """Longer recordings are encoded in equal windows of at most this: attention grows with the square of the time."""
 
+WHISPER_FRAME = 320
+"""Samples of one state of Whisper's encoder: 10 ms of the spectrogram, halved once."""
+
 HEADS = ("lm_head.", "quantizer.", "project_q.", "project_hid.", "projector.", "classifier.", "masked_spec_embed")
 """Tensors of checkpoints for other uses that the encoder does without; nothing else may be extra, nothing missing."""
 
@@ -32,8 +35,8 @@ class SpeechEncoder:
     """Sound to `audio` `(1, width)`: the states of one layer, averaged over time.
 
     `folder` is a Hugging Face folder with `config.json`, the weights and `preprocessor_config.json`: HuBERT, wav2vec 2,
-    WavLM, data2vec and their relatives. `layer` counts from the end as Python does (-1, the released features').
-    Raises `ModelError` for a folder that lacks a file.
+    WavLM, data2vec and their relatives, or Whisper, of which the encoder is used. `layer` counts from the end as Python
+    does (-1, the released features'). Raises `ModelError` for a folder that lacks a file.
     """
 
     name = "audio"
@@ -54,10 +57,16 @@ class SpeechEncoder:
     @property
     def width(self) -> int:
         """Length of the row: the net's hidden size."""
-        return int(self.config["hidden_size"])
+        return int(self.config["d_model" if self._is_whisper else "hidden_size"])
+
+    @property
+    def _is_whisper(self) -> bool:
+        return bool(self.config.get("model_type") == "whisper")
 
     @cached_property
     def _net(self) -> Any:
+        if self._is_whisper:
+            return load_encoder(WhisperModel, self.folder, ("proj_out.",), self.device).encoder
         return load_encoder(AutoModel, self.folder, HEADS, self.device)
 
     @cached_property
@@ -79,11 +88,14 @@ class SpeechEncoder:
         return {self.name: self(waveform)}
 
     def _states(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        values = self._processor(samples, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt").input_values  # (1, S)
+        """States (T, D) of one window. Whisper pads it to 30 s: only the frames that hear something are kept."""
+        values = self._processor(samples, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt")
+        given = values.input_features if self._is_whisper else values.input_values  # (1, M, F) or (1, S)
         with torch.inference_mode():
-            found = self._net(values.to(self.device), output_hidden_states=self.layer != -1)
+            found = self._net(given.to(self.device), output_hidden_states=self.layer != -1)
         states = found.last_hidden_state if self.layer == -1 else found.hidden_states[self.layer]
-        rows: NDArray[np.float32] = states[0].float().cpu().numpy()
+        heard = -(-len(samples) // WHISPER_FRAME) if self._is_whisper else None
+        rows: NDArray[np.float32] = states[0, :heard].float().cpu().numpy()
         return rows
 
 

@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, cast, get_args
 
 from emotion_llama.errors import UsageError
 from emotion_llama.scale.worker import Failure, attempt
 
-__all__ = ["Engine", "Failure", "spread"]
+__all__ = ["Engine", "Failure", "as_engine", "spread"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -50,6 +50,13 @@ class Crew:
 
     start: Callable[[], Handle]
     wait: Callable[[Sequence[Handle]], Sequence[Handle]]
+
+
+def as_engine(word: str) -> Engine:
+    """Check the name of an engine. Raises `UsageError` for another word."""
+    if word not in get_args(Engine):
+        raise UsageError(f"engine {word!r}: expected {' or '.join(get_args(Engine))}")
+    return cast(Engine, word)
 
 
 def spread(

@@ -117,7 +117,7 @@ class ModelSettings(Settings):
 
     `init`: checkpoint folder or preset to go on from (its feature groups, heads and LoRA shape are kept). `llm`: asset,
     hub name or folder. `quantize`: "nf4" holds the frozen base in 4 bits (QLoRA; needs a GPU and bitsandbytes).
-    `encoders`: folders of own encoders (`emotion-llama pretrain`, or any of their family) instead of `nano`'s.
+    `encoders`: own encoders instead of `nano`'s: folders (`emotion-llama pretrain` makes some), or names on the hub.
     `recentre`: encoder outputs that a person's own baseline moves. `train`: which parts get gradients.
     """
 
@@ -130,7 +130,7 @@ class ModelSettings(Settings):
     heads: tuple[HeadSettings, ...] = ()
     lora: LoraSettings | None = LoraSettings()
     recentre: tuple[str, ...] = ()
-    encoders: dict[Literal["local", "temporal"], str] = {}
+    encoders: dict[Literal["global", "local", "temporal", "audio"], str] = {}
     train: tuple[Literal["projectors", "lora"], ...] = ("projectors", "lora")
     gradient_checkpointing: bool = False
 
@@ -172,6 +172,8 @@ class Source(Settings):
     augmented copies of each training clip. `baseline`: show each clip a second time, beside its own person's baseline
     (`model.recentre`), as the source "NAME@person": made of all "others", or of so many. `calibrate`: whether its
     validation clips decide how sure the model is; not if an encoder has seen them when it was trained by others.
+    `features`: folders of feature files (`emotion-llama extract`, or upstream's), by the clip's name, instead of the
+    recordings; an array that lies in several is taken from the last.
     """
 
     name: str = ""
@@ -192,6 +194,7 @@ class Source(Settings):
     copies: int = Field(default=0, ge=0)
     baseline: Literal["others"] | int | None = None
     calibrate: bool = True
+    features: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
     @model_validator(mode="before")

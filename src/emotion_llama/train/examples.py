@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
 from emotion_llama.clip import Observation
-from emotion_llama.errors import OutputError
 from emotion_llama.train.sources import Item, Side
 
 Arrays = Mapping[str, NDArray[np.float32]]
@@ -41,39 +38,6 @@ class Example:
     question: str | None = None
     copy: int = 0
     take: str = ""
-
-
-class StoredArrays(Mapping[str, NDArray[np.float32]]):
-    """Arrays of one cache file, read from it when they are asked for and not kept: memory does not grow with clips."""
-
-    def __init__(self, path: Path, names: tuple[str, ...]) -> None:
-        self.path = path
-        self.names = names
-
-    def __getitem__(self, name: str) -> NDArray[np.float32]:
-        """Read one array. Raises `OutputError` if the cache file is gone or cut short."""
-        if name not in self.names:
-            raise KeyError(name)
-        try:
-            with safe_open(self.path, framework="numpy") as file:
-                array: NDArray[np.float32] = file.get_tensor(name)
-        except (OSError, SafetensorError) as error:
-            raise OutputError(
-                f"feature cache {self.path}: cannot be read any more ({error}); run emotion-llama extract again"
-            ) from error
-        return array
-
-    def __contains__(self, name: object) -> bool:
-        """Whether there is an array of this name; nothing is read."""
-        return name in self.names
-
-    def __iter__(self) -> Iterator[str]:
-        """Names of the arrays."""
-        return iter(self.names)
-
-    def __len__(self) -> int:
-        """Number of arrays."""
-        return len(self.names)
 
 
 def example_of(

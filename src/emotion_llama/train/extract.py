@@ -25,7 +25,8 @@ from emotion_llama.analyze.features import encode
 from emotion_llama.analyze.parts import Parts
 from emotion_llama.analyze.perceive import Stopwatch, is_heard, perceive
 from emotion_llama.clip import Observation, Transcript
-from emotion_llama.encoders.features import FeatureCache, Features, feature_key
+from emotion_llama.encoders.features import FeatureCache, Features, StoredArrays, feature_key
+from emotion_llama.encoders.own import encoder_folder, encoder_sha256
 from emotion_llama.errors import MediaError
 from emotion_llama.media import read_frame
 from emotion_llama.media.listing import SOUND
@@ -34,7 +35,7 @@ from emotion_llama.scale.spread import Engine, Failure, spread
 from emotion_llama.settings import AnalyzeSettings
 from emotion_llama.train.alteration import Altered
 from emotion_llama.train.config import Source, TrainConfig
-from emotion_llama.train.examples import Example, StoredArrays, example_of
+from emotion_llama.train.examples import Example, example_of
 from emotion_llama.train.face_pictures import encode_face_picture, to_gray
 from emotion_llama.train.hashes import FileHashes
 from emotion_llama.train.progress import working
@@ -45,8 +46,6 @@ VERSION = "3"
 
 FACE_VERSION = "2"
 """Part of the keys of what may show a face: changes when only the features of faces change."""
-
-ENCODER_WEIGHTS = "model.safetensors"
 
 NOTES = "notes"
 """Name of the array that holds the words and observations of a clip, as JSON bytes."""
@@ -104,22 +103,24 @@ def extract(
     cache = FeatureCache(cache_folder())
     sources = {source.name: source for source in config.data.sources}
     hashes = FileHashes(cache_folder() / "hashes.json")
+    encoders = {str(name): encoder_folder(path).resolve() for name, path in config.model.encoders.items()}
+    known = {name: encoder_sha256(folder) for name, folder in encoders.items()}
     tasks: list[Task] = []
     lost: list[LeftOut] = []
     for item in items:
-        if item.clip.path is not None or item.picture is not None:
+        if _is_recording(item):
             try:
-                tasks += _tasks(item, sources[item.source], config, hashes)
+                tasks += _tasks(item, sources[item.source], config, hashes, known)
             except OSError as error:
                 lost.append(LeftOut(f"{item.source}/{item.clip.clip}", f"cannot be read: {error}"))
     hashes.save()
     missing = [task for task in tasks if not _whole(cache.path(task.key))]
-    make = partial(_worker, cache_folder(), {str(name): path for name, path in config.model.encoders.items()})
+    make = partial(_worker, cache_folder(), {name: str(folder) for name, folder in encoders.items()})
     with closing(spread(make, missing, jobs=jobs, engine=engine, address=address)) as done:
         for index, result in working(done, total=len(missing), about="extracting features"):
             if isinstance(result, Failure):
                 lost.append(LeftOut(_name(missing[index]), result.error))
-    ready = [item for item in items if item.clip.path is None and item.picture is None]
+    ready = [item for item in items if not _is_recording(item)]
     examples = [_example(item, sources[item.source]) for item in ready]
     for task in tasks:
         found = _stored(task, cache)
@@ -130,13 +131,17 @@ def extract(
     return Extracted(examples, lost, len(missing))
 
 
-def _tasks(item: Item, source: Source, config: TrainConfig, hashes: FileHashes) -> list[Task]:
-    """The clip itself, and its altered copies where it trains."""
+def _is_recording(item: Item) -> bool:
+    """Whether there is something to look at or listen to, and its features are not given."""
+    return item.arrays is None and (item.clip.path is not None or item.picture is not None)
+
+
+def _tasks(item: Item, source: Source, config: TrainConfig, hashes: FileHashes, encoders: dict[str, str]) -> list[Task]:
+    """The clip itself, and its altered copies where it trains. `encoders`: hashes of the own encoders."""
     picture = item.picture
     content = hashes.of(_path(item)) if picture is None else hashlib.sha256(picture.tobytes()).hexdigest()
     face = item.picture is not None or source.kind == "pictures"
     copies = source.copies if item.side == "train" and not face else 0
-    encoders = {name: hashes.of(Path(path) / ENCODER_WEIGHTS) for name, path in config.model.encoders.items()}
     found = []
     for copy in range(copies + 1):
         augment = config.data.augment.model_dump(mode="json") if copy else {}

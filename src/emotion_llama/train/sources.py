@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -13,6 +14,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from emotion_llama.analyze.feature_files import file_name, read_clip
 from emotion_llama.clip import Clip
 from emotion_llama.datasets.crema_d import read_crema_d
 from emotion_llama.datasets.dfew import read_dfew
@@ -92,7 +94,20 @@ def read_source(source: Source, data: DataSettings) -> list[Item]:
         raise ManifestError(
             f"source {source.name}: no clip is left of {root / source.path}; check exclude, leave_out and part"
         )
-    return [_labelled(item, source) for item in chosen]
+    folders = [root / folder for folder in source.features]
+    return [_labelled(_with_features(item, folders), source) for item in chosen]
+
+
+def _with_features(item: Item, folders: Sequence[Path]) -> Item:
+    """Take the features from files, where the source names folders of them; the recording is then not opened.
+
+    Raises `ManifestError`, naming the file, for a clip that has none, or features that are damaged or all zeros.
+    """
+    if not folders:
+        return item
+    name = file_name(item.clip.clip)
+    found = [read_clip(folder, name) for folder in reversed(folders)]
+    return replace(item, arrays=ChainMap(*found))  # type: ignore[arg-type]  # it is only read
 
 
 def list_sha256(items: Iterable[Item]) -> str:

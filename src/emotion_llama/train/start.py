@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast, get_args
 
 from emotion_llama.errors import UsageError
-from emotion_llama.scale.spread import Engine
+from emotion_llama.scale.spread import as_engine
 from emotion_llama.train.config import TrainConfig
 from emotion_llama.train.extract import extract
 from emotion_llama.train.material import read_items, say_extracted
@@ -26,11 +25,10 @@ def start_extraction(
     path: Path, changes: Sequence[str], data: Path | None, *, jobs: int, engine: str, address: str | None
 ) -> int:
     """Read the settings and fill the feature cache; gives the exit code: 1 if clips were left out."""
-    if engine not in get_args(Engine):
-        raise UsageError(f"engine {engine!r}: expected {' or '.join(get_args(Engine))}")
+    chosen = as_engine(engine)
     config = _read(path, changes, data)
     items = read_items(config)
-    found = extract(items, config, jobs=jobs, engine=cast(Engine, engine), address=address)
+    found = extract(items, config, jobs=jobs, engine=chosen, address=address)
     say_extracted(found, items, everything=True)
     return 1 if found.left_out else 0
 
