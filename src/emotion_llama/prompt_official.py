@@ -36,6 +36,10 @@ REASON_INSTRUCTIONS = (
 _CONTROL = re.compile(r"</?s>|<unk>")
 
 
+DEMO_LENGTH, DEMO_ANSWER = 2000, 500
+"""Positions and new tokens that the released demonstration allows for."""
+
+
 def render_official(
     layout: Layout,
     task: Task,
@@ -78,6 +82,15 @@ def render_official(
     first, *later = (*history, ask)
     turns = "".join(f"</s><s>[INST] {turn} [/INST]" for turn in later)
     return Prompt(prefix, (Marker(f"{tags}<s>[INST] {_typed(transcript)}{first} [/INST]{turns}"),))
+
+
+def demo_kept(positions: int, max_length: int = DEMO_LENGTH, max_new_tokens: int = DEMO_ANSWER) -> int:
+    """How many positions of a prompt the released demonstration reads: the last ones, without a word about the rest.
+
+    Upstream `minigpt4/conversation/conversation.py`. The picture stands first, so it is what gets lost; here a prompt
+    that would lose anything is refused.
+    """
+    return min(positions, max_length - max_new_tokens)
 
 
 def _sentence(transcript: str | None) -> str:

@@ -170,3 +170,11 @@ def test_long_transcripts_are_cut_before_the_model_reads_them(percept: Percept) 
     answers(reader, replace(percept, transcript=percept.transcript.model_copy(update={"text": long})))
     (read,) = [call for call in reader.calls if call[0] == "read"]
     assert len(read[1].split()) == PROMPT_WORDS
+
+
+def test_what_released_weights_write_is_shown_as_sentences_and_kept_as_written(percept: Percept) -> None:
+    written = "she smiles, so i think the emotion is happy"
+    found = answers(FakeReader({"happy": -1.0, "sad": -2.0}, text=written), percept, labels=("happy", "sad"))
+    assert found.shown("reason") == found.texts["reason"] == written and found.shown("visual") is None
+    assert replace(found, released=True).shown("reason") == "She smiles, so I think the emotion is happy."
+    assert replace(found, released=True).texts["reason"] == written

@@ -18,6 +18,7 @@ from emotion_llama.model.processing import EmotionLlamaProcessor, TrainSample
 from emotion_llama.model.segments import SegmentTokenizer
 from emotion_llama.official.keys import PROJECTORS, checkpoint_fate
 from emotion_llama.prompt import Layout
+from emotion_llama.prompt_official import demo_kept
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 CLIPS = tuple(f"clip{number}" for number in range(4))
@@ -199,6 +200,13 @@ def test_demonstration(clip: str, converted: Path, model: EmotionLlamaForConditi
         embeds, logits = run(model, processor.for_generation([sample]))
         np.testing.assert_allclose(embeds[0].numpy(), arrays[f"{name}_inputs_embeds"], atol=1e-6)
         np.testing.assert_allclose(logits[0, -1].numpy(), arrays[f"{name}_logits_last"], atol=5e-5)
+
+
+def test_the_demonstration_reads_only_the_end_of_a_long_prompt() -> None:
+    crop = told("clip0")[0]["demo_crop"]
+    kept = demo_kept(crop["full_positions"], crop["max_length"], crop["max_new_tokens"])
+    assert kept == crop["kept_positions"] and crop["kept_are_the_last"]
+    assert demo_kept(1499) == 1499 and demo_kept(1501) == 1500
 
 
 def test_pictures_become_the_official_pixels() -> None:

@@ -167,3 +167,17 @@ def test_real_samplers_go_through_it(make_sampler: Callable[..., Any]) -> None:
     made = Samples(sampler, steps=8, a_step=4, bucket=4, seed=0)
     clips = Counter(made[place].clip for place in range(32))
     assert clips == Counter(sampler.draw(n).clip for n in range(32))
+
+
+def test_answers_are_cleaned_where_the_settings_say_so() -> None:
+    @dataclass
+    class Says:
+        def draw(self, index: int) -> TrainSample:
+            return TrainSample(str(index), "reason", (), None, "She CRIES. So (I think) she is sad.")
+
+    plain, cleaned = (
+        Samples(Says(), steps=1, a_step=1, bucket=1, seed=0, official_answers=wanted)[0].answer
+        for wanted in (False, True)
+    )
+    assert plain == "She CRIES. So (I think) she is sad."
+    assert cleaned == "she cries so i think she is sad"

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from emotion_llama.analyze.feature_files import write_clip
 from emotion_llama.errors import ManifestError
 from emotion_llama.train.config import DataSettings, Source
 from emotion_llama.train.sources import Item, list_sha256, read_source
@@ -229,3 +230,22 @@ def test_stretches_of_any_number_become_start_middle_and_end(tmp_path: Path, rea
         expected = np.concatenate([audio[row], v[0], middle, v[count - 1]])[None]
         assert item.arrays["stretches"].dtype == np.float32
         np.testing.assert_allclose(item.arrays["stretches"], expected, atol=1e-6)
+
+
+def test_features_come_from_files_where_the_source_names_folders(tmp_path: Path, read: Read) -> None:
+    write(tmp_path / "m.jsonl", LINES)
+    rows = {name: np.full((1, 4), value, np.float32) for name, value in (("audio", 1.0), ("local", 2.0))}
+    for name in "abc":
+        write_clip(tmp_path / "one", name, rows, "own")
+        write_clip(tmp_path / "two", name, {"local": np.full((1, 4), 3.0, np.float32)}, "own")
+    (item, *_) = read(labels="fer7", features=["one", "two"])
+    assert item.arrays is not None and sorted(item.arrays) == ["audio", "local"]
+    assert item.arrays["audio"][0, 0] == 1 and item.arrays["local"][0, 0] == 3  # the last folder's
+    (tmp_path / "two/b.safetensors").unlink()
+    with pytest.raises(ManifestError, match=r"clip b: expected .*b\.safetensors"):
+        read(labels="fer7", features=["one", "two"])
+    (tmp_path / "HL-UTT").mkdir()
+    for name in "abc":
+        np.save(tmp_path / f"HL-UTT/{name}.npy", np.zeros(1024, np.float32))
+    with pytest.raises(ManifestError, match=r"HL-UTT/a\.npy: all zeros"):
+        read(labels="fer7", features=["."])

@@ -129,7 +129,7 @@ class EmotionLlama:
         features = for_model(encoded, self.parts.heads, groups)
         opinions = opinions_of(features, groups)
         answers = ask(reader, self.calibration, percept, features, opinions, settings, watch)
-        return replace(answers, present=present, trained=self.trained)
+        return replace(answers, present=present, trained=self.trained, released=self.parts.released)
 
 
 def changed(settings: AnalyzeSettings, changes: dict[str, Any]) -> AnalyzeSettings:

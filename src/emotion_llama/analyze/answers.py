@@ -12,6 +12,7 @@ from emotion_llama.clip import LabelScores, Modality, Task
 from emotion_llama.encoders.features import Features
 from emotion_llama.labels import SYNONYMS
 from emotion_llama.model.score import ClipPrefix, ClipReader
+from emotion_llama.official.text import restore_sentences
 from emotion_llama.perception.compose import choose_clues, clue_phrases, reason_clues
 from emotion_llama.settings import AnalyzeSettings
 
@@ -28,7 +29,8 @@ class Answers:
     """Scores over the asked labels and the free texts by task, with the prompts behind them.
 
     `stated` is the emotion the reasoning text names. The prompt of `emotion` is that of the first label order.
-    `trained`: labels the checkpoint was trained on. `zeros`: feature groups that were rows of zeros.
+    `trained`: labels the checkpoint was trained on. `zeros`: feature groups that were rows of zeros. `released`: the
+    model is a converted release, which writes without capitals and full stops.
     """
 
     emotion: str | None
@@ -43,6 +45,12 @@ class Answers:
     present: dict[Modality, bool] = field(default_factory=dict)
     trained: tuple[str, ...] = TRAINED_LABELS
     zeros: tuple[str, ...] = ()
+    released: bool = False
+
+    def shown(self, task: Task) -> str | None:
+        """The text of a task as a person is to read it; `texts` holds it as it was written."""
+        text = self.texts.get(task)
+        return restore_sentences(text) if text is not None and self.released else text
 
 
 def ask(

@@ -36,8 +36,8 @@ def build_analysis(
         label_scores=answers.scores,
         order_sensitivity=answers.order_sensitivity,
         reasoning=_reasoning(percept, settings, answers),
-        visual=answers.texts.get("visual"),
-        audio=answers.texts.get("audio"),
+        visual=answers.shown("visual"),
+        audio=answers.shown("audio"),
         evidence=percept.observations,
         transcript=percept.transcript,
         peak_frame=percept.peak,
@@ -58,7 +58,7 @@ def _reasoning(percept: Percept, settings: AnalyzeSettings, answers: Answers) ->
 
     `raw` keeps what the model wrote, and a warning says which of the two this is.
     """
-    text = answers.texts.get("reason")
+    text = answers.shown("reason")
     if text is None or answers.stated is not None or answers.emotion is None:
         return text
     clues = [o for o in percept.observations if o.channel != "scene"]

@@ -39,8 +39,8 @@ def encoder_folder(name: str, base: Path = Path()) -> Path:
             snapshot_download(match["repo"], revision=match["revision"], allow_patterns=["*.bin"])
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise ModelError(
-            f"encoder {name}: there is no such folder, and the hub did not give it ({_first_line(error)}); check the name, the "
-            "network and HF_ENDPOINT, or copy the folder here"
+            f"encoder {name}: there is no such folder, and the hub did not give it ({_first_line(error)}); check the "
+            "name, the network and HF_ENDPOINT, or copy the folder here"
         ) from error
     return found
 

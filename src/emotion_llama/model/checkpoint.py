@@ -230,7 +230,12 @@ def _on_language_model(
     dtype: torch.dtype,
     quantize: Literal["nf4"] | None = None,
 ) -> EmotionLlamaForConditionalGeneration:
-    """Build the model around read weights; the random ones it would start with stay on the meta device."""
+    """Build the model around read weights; the random ones it would start with stay on the meta device.
+
+    A whole model of our own form (a converted release) brings projectors and LoRA along.
+    """
+    if is_whole(llm_dir):
+        return on_whole_model(config, Path(llm_dir), device=device, dtype=dtype, quantize=quantize)
     options = _four_bits(device, dtype) if quantize == "nf4" else {}
     language_model = AutoModelForCausalLM.from_pretrained(llm_dir, dtype=dtype, **options)
     found, expected = language_model.config, config.text_config
@@ -251,6 +256,40 @@ def _on_language_model(
         model.to(device)
     else:  # the library has put the quantised weights where they belong
         model.projectors.to(device)
+    return model
+
+
+def is_whole(llm_dir: str | Path) -> bool:
+    """Whether the folder of a language model is a whole model of our own form, as a converted release is."""
+    path = Path(llm_dir) / "config.json"
+    if not is_merged(llm_dir) or not path.is_file():
+        return False
+    found = EmotionLlamaConfig.get_config_dict(path.parent)[0]
+    return found.get("model_type") == EmotionLlamaConfig.model_type and found.get("lora") is not None
+
+
+def on_whole_model(
+    config: EmotionLlamaConfig,
+    folder: Path,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    quantize: Literal["nf4"] | None = None,
+) -> EmotionLlamaForConditionalGeneration:
+    """Make a model to train on from a converted release: its own projectors and LoRA, the rest frozen in `dtype`.
+
+    Raises `ModelError` if `config` is of another architecture.
+    """
+    if quantize is not None:
+        raise ModelError(f"quantize {quantize}: not for a whole model such as {folder}; leave quantize out")
+    model = load_merged(folder, device=device, dtype=dtype)
+    if model.config.lora != config.lora or model.config.features != config.features:
+        raise ModelError(
+            f"{folder}: its LoRA or feature groups differ from those of the checkpoint that rests on it; give the "
+            "folder that the checkpoint was trained from"
+        )
+    model.config = config
+    model.freeze_base()
     return model
 
 

@@ -20,7 +20,7 @@ from emotion_llama.model.configuration import EmotionLlamaConfig
 from emotion_llama.model.modeling import IGNORED
 from emotion_llama.model.segments import TOKENIZER_FILE, SegmentTokenizer
 from emotion_llama.prompt import LAYOUTS, Layout, Marker, Piece, Prompt, Soft, render
-from emotion_llama.prompt_official import render_official
+from emotion_llama.prompt_official import demo_kept, render_official
 
 TRAINING_MULTIPLE = 16
 """Training batches are padded to a multiple of this: every new length costs the CPU's matrix library a compilation."""
@@ -255,6 +255,8 @@ class EmotionLlamaProcessor:
     def check_length(self, clip: str, length: int) -> None:
         """Raise `ModelError`, naming the clip, if a prompt is longer than the language model can read."""
         limit = int(self.config.text_config.max_position_embeddings)
+        if self.layout == "official-demo":
+            limit = min(limit, demo_kept(length))
         if length > limit:
             raise ModelError(
                 f"clip {clip}: the prompt has {length} tokens, the language model reads {limit}; "

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from emotion_llama.analyze.preset import PRESETS, choose_dtype, llm_folder
 from emotion_llama.encoders.heads import EmotionHead
 from emotion_llama.errors import ManifestError, ModelError
-from emotion_llama.model.checkpoint import load_adapter, new_model, read_config
+from emotion_llama.model.checkpoint import is_whole, load_adapter, new_model, on_whole_model, read_config
 from emotion_llama.model.configuration import EmotionLlamaConfig, FeatureGroup, Lora
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 from emotion_llama.model.processing import EmotionLlamaProcessor
@@ -89,11 +89,23 @@ def _go_on(settings: ModelSettings, device: str, dtype: torch.dtype) -> Trainee:
     folder = checkpoint_folder(settings.init)
     config = read_config(folder)
     _check_same(settings, config, folder)
+    if is_whole(folder):
+        return _trainee(*_from_release(folder, config, settings, device, dtype), settings)
     if config.llm is None:
         raise ModelError(f"{folder}: config.json names no language model (llm); set it before training goes on")
     llm = llm_folder(config.llm)
     model = load_adapter(folder, llm, device=device, dtype=dtype, merge=False, quantize=settings.quantize)
     return _trainee(model, EmotionLlamaProcessor.from_pretrained(llm, model.config), settings)
+
+
+def _from_release(
+    folder: Path, config: EmotionLlamaConfig, settings: ModelSettings, device: str, dtype: torch.dtype
+) -> tuple[EmotionLlamaForConditionalGeneration, EmotionLlamaProcessor]:
+    """A converted release to go on from: what is trained becomes an adapter folder that rests on it."""
+    config.llm = str(folder.resolve())
+    config.encoders = {name: str((folder / path).resolve()) for name, path in config.encoders.items()}
+    model = on_whole_model(config, folder, device=device, dtype=dtype, quantize=settings.quantize)
+    return model, EmotionLlamaProcessor.from_pretrained(folder, config)
 
 
 def _check_same(settings: ModelSettings, config: EmotionLlamaConfig, folder: Path) -> None:
@@ -128,7 +140,7 @@ def _trainee(
     spread = {
         name: cast(Projector, projector).std.detach().cpu().numpy()
         for name, projector in model.projectors.items()
-        if name not in heads
+        if name not in heads and cast(Projector, projector).kind != "plain"
     }
     return Trainee(model, processor, spread)
 

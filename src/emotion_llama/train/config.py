@@ -255,6 +255,7 @@ class SampleSettings(Settings):
     with the words alone. `named_sets`: share asked with another label set that holds the emotion, or made-up sets.
     `balance`: natural, balanced over labels, or tempered (frequency to the power `temper`). `feature_noise` in units of
     each column's spread; `feature_drop`: chance to hide a feature group, by its name; never all groups of an input.
+    `official_answers`: answers are learned as the released code cleans them, lower-case and without full stops.
     `told`: share of the reasons that are asked with the right label alone, as `analyze` asks why the label it scored.
     """
 
@@ -271,6 +272,7 @@ class SampleSettings(Settings):
     temper: float = Field(default=0.5, ge=0.0, le=1.0)
     feature_noise: float = Field(default=0.0, ge=0.0)
     feature_drop: dict[str, Chance] = {}
+    official_answers: bool = False
     told: float = Field(default=0.75, ge=0.0, le=1.0)
     clues: int = Field(default=4, ge=1)
 

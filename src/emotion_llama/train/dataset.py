@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from emotion_llama.model.processing import TrainSample
+from emotion_llama.official.text import official_answer
 
 
 class Sampler(Protocol):
@@ -57,6 +58,7 @@ class Samples(Dataset[TrainSample]):
         seed: int,
         noise: float = 0.0,
         spread: Mapping[str, NDArray[np.float32]] | None = None,
+        official_answers: bool = False,
     ) -> None:
         self.sampler = sampler
         self.steps = steps
@@ -65,6 +67,7 @@ class Samples(Dataset[TrainSample]):
         self.seed = seed
         self.noise = noise
         self.spread = spread or {}
+        self.official_answers = official_answers
         self._first = -1
         self._order: list[int] = []
 
@@ -75,7 +78,8 @@ class Samples(Dataset[TrainSample]):
     def __getitem__(self, place: int) -> TrainSample:
         """Give one sample, with noise on its encoder features (not on the heads' opinions)."""
         index = self._number(place)
-        return self._noisy(self.sampler.draw(index), index)
+        sample = self._noisy(self.sampler.draw(index), index)
+        return replace(sample, answer=official_answer(sample.answer)) if self.official_answers else sample
 
     def _number(self, place: int) -> int:
         """Which sample stands at a place; the order of the last bucket asked for is kept."""

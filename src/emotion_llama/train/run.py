@@ -79,6 +79,7 @@ def make_trainer(config: TrainConfig, trainee: Trainee, material: Material, out:
         seed=config.seed,
         noise=config.samples.feature_noise,
         spread=trainee.spread,
+        official_answers=config.samples.official_answers,
     )
     validation = questions(config, material, "validation", config.validation.clips, config.validation.combinations)
     arguments = training_arguments(config, out, validate=bool(validation))
