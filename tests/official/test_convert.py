@@ -73,6 +73,25 @@ def test_newer_names_of_lora_are_understood(released: ReleasedFiles, converted: 
     assert old.keys() == new.keys() and all(torch.equal(old[name], new[name]) for name in old)
 
 
+def test_minigptv2_alone_is_a_start_for_training(released: ReleasedFiles, converted: Path, tmp_path: Path) -> None:
+    files = replace(released, emotion_llama=None)
+    for name in ("one", "two"):
+        convert_official(files, tmp_path / name, eva=SMALL)
+    one, two = (load_merged(tmp_path / name).state_dict() for name in ("one", "two"))
+    assert all(torch.equal(one[name], two[name]) for name in one)  # drawn with a fixed seed
+    whole = load_merged(converted).state_dict()
+    assert one.keys() == whole.keys()
+    assert released.minigptv2 is not None
+    first = torch.load(released.minigptv2, weights_only=True)["model"]
+    assert torch.equal(one["projectors.global.layers.0.weight"], first["llama_proj.weight"])
+    fresh = one["projectors.audio.layers.0.weight"]
+    assert 0 < float(fresh.abs().max()) <= 1024**-0.5 and not torch.equal(
+        fresh, whole["projectors.audio.layers.0.weight"]
+    )
+    with pytest.raises(UsageError, match="give --emotion-llama, or --minigptv2"):
+        convert_official(replace(files, minigptv2=None), tmp_path / "three", eva=SMALL)
+
+
 class Dangerous:
     def __reduce__(self) -> tuple[Any, ...]:
         return (print, ("this ran",))

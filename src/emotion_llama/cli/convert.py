@@ -26,9 +26,13 @@ def _root() -> None:
 def official(
     llama: Annotated[Path, typer.Option(help="Folder of Llama-2-7b-chat-hf, with tokenizer.model.")],
     eva: Annotated[Path, typer.Option(help="eva_vit_g.pth.")],
-    emotion_llama: Annotated[Path, typer.Option(help="Emoation_LLaMA.pth (its real name), or a stage-2 checkpoint.")],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
-    minigptv2: Annotated[Path | None, typer.Option(help="minigptv2_checkpoint.pth.")] = None,
+    emotion_llama: Annotated[
+        Path | None, typer.Option(help="Emoation_LLaMA.pth (its real name), or a stage-2 checkpoint.")
+    ] = None,
+    minigptv2: Annotated[
+        Path | None, typer.Option(help="minigptv2_checkpoint.pth; alone, it is a start for training.")
+    ] = None,
     hubert: Annotated[Path | None, typer.Option(help="Folder of chinese-hubert-large.")] = None,
     mae: Annotated[Path | None, typer.Option(help="FaceMAE weights, such as mae_checkpoint-340.pth.")] = None,
     videomae: Annotated[Path | None, typer.Option(help="VideoMAE weights, such as maeVideo_ckp399.pth.")] = None,

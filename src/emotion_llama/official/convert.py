@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion_llama import __version__
-from emotion_llama.errors import ModelError
+from emotion_llama.errors import ModelError, UsageError
 from emotion_llama.model.segments import TOKENIZER_FILE, SegmentTokenizer
 from emotion_llama.official.faces import convert_face_mae, convert_face_videomae
 from emotion_llama.official.hubert import convert_hubert
@@ -39,11 +39,15 @@ Whoever uses this folder is bound by all of them.
 
 @dataclass(frozen=True)
 class ReleasedFiles:
-    """The released files. `llama`: the folder of Llama-2-7b-chat. What is `None` is not at hand."""
+    """The released files. `llama`: the folder of Llama-2-7b-chat. What is `None` is not at hand.
+
+    Without `emotion_llama`, MiniGPT-v2 is made into the start of the paper's training: the projections of face, voice
+    and class token are fresh.
+    """
 
     llama: Path
     eva: Path
-    emotion_llama: Path
+    emotion_llama: Path | None
     minigptv2: Path | None = None
     hubert: Path | None = None
     mae: Path | None = None
@@ -66,6 +70,8 @@ def convert_official(
     Raises `ModelError` for a file that is missing, damaged, or not what it should be, `UsageError` for a folder that is
     taken, `OutputError` for a full disk; then nothing is left behind.
     """
+    if files.emotion_llama is None and files.minigptv2 is None:
+        raise UsageError("convert official: give --emotion-llama, or --minigptv2 as a start for training")
     given = [path for path in _paths(files)]
     for path in given:
         if not path.exists():
@@ -73,7 +79,11 @@ def convert_official(
     with new_folder(out, source=files.llama, overwrite=overwrite) as folder:
         require_space(out, sum(_size(path) for path in given))
         tables = _fill(files, folder, eva or EvaSize())
-        record = {"made_from": _provenance(given), "emotion_llama": __version__, "tensors": [_told(t) for t in tables]}
+        record: dict[str, Any] = {
+            "made_from": _provenance(given),
+            "emotion_llama": __version__,
+            "tensors": [_told(t) for t in tables],
+        }
         (folder / "LICENCES.md").write_text(LICENCES, encoding="utf-8")
         (folder / MARKER).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return tables

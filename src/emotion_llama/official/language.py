@@ -38,8 +38,10 @@ class Checkpoint:
     tables: tuple[FileTable, ...]
 
 
-def read_checkpoint(emotion_llama: Path, minigptv2: Path | None, llama: Shapes) -> Checkpoint:
+def read_checkpoint(emotion_llama: Path | None, minigptv2: Path | None, llama: Shapes) -> Checkpoint:
     """Read the two checkpoints as upstream does: MiniGPT-v2 first, then Emotion-LLaMA over it.
+
+    Without the second its projections of face, voice and class token are drawn anew, with a fixed seed.
 
     Raises `ModelError` if either is not what it should be, or holds no LoRA.
     """
@@ -56,7 +58,21 @@ def read_checkpoint(emotion_llama: Path, minigptv2: Path | None, llama: Shapes) 
         table.check()
         tables.append(table)
         tensors |= {name: read[key] for key, name in table.mapped.items()}
+    if emotion_llama is None:
+        tensors = {**fresh_projections(llama["model.embed_tokens.weight"][1]), **tensors}
     return Checkpoint(tensors, tuple(tables))
+
+
+def fresh_projections(width: int, seed: int = 42) -> dict[str, Tensor]:
+    """Draw the projections that MiniGPT-v2 has none of, as upstream's `nn.Linear` starts them; its seed is 42."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layers = {name: torch.nn.Linear(WIDTHS[name], width) for name in PROJECTORS.values()}
+    return {
+        f"projectors.{name}.layers.0.{leaf}": tensor.detach()
+        for name, layer in layers.items()
+        for leaf, tensor in (("weight", layer.weight), ("bias", layer.bias))
+    }
 
 
 def _account(file: Path, what: str, read: Mapping[str, Tensor], parts: tuple[str, ...], llama: Shapes) -> FileTable:
