@@ -52,7 +52,7 @@ def tuned(converted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_result_rests_on_the_release_and_has_moved(tuned: Path, converted: Path) -> None:
     config = read_config(tuned)
-    assert config.llm == str(converted.resolve()) and config.wording == "official"
+    assert config.llm == str(converted.resolve()) and config.wording == "official" and config.layout == "aligned"
     assert all(Path(path).is_absolute() for path in config.encoders.values())
     assert not (tuned / "model.safetensors").exists()
     before, after = load_merged(converted).state_dict(), load_adapter(tuned, converted, merge=False).state_dict()
@@ -66,7 +66,7 @@ def test_it_opens_and_answers(tuned: Path) -> None:
 
     found = el.load(tuned, device="cpu").analyze(transcript="Well.", labels=("happy", "sad"), max_new_tokens=4)
     assert sum(found.probabilities.values()) == pytest.approx(1)
-    assert found.prompts["emotion"].startswith("<s><s>[INST] <video>")
+    assert found.prompts["emotion"].startswith("<s>[INST] <video></video> <feature></feature>")
 
 
 def test_another_architecture_is_refused(converted: Path) -> None:

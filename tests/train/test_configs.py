@@ -29,6 +29,7 @@ SHIPPED = sorted(FOLDER.glob("*.yaml"))
 PROMISED = {
     "paper-stage1", "paper-stage2", "paper-mer2023", "paper-dfew-tuned", "qlora-7b-24gb", "nano", "nano-meld",
     "nano-features", "nano-voice", "nano-cross", "nano-dpo", "nano-grpo", "own-data",
+    "projectors-only",
 }  # fmt: skip
 GUIDE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -100,7 +101,7 @@ def test_the_papers_schedule(name: str) -> None:
 
 def test_the_papers_model() -> None:
     model = config("paper-stage1").model
-    assert model.lora is not None and model.init is None
+    assert model.lora is not None and model.init == "models/minigptv2"
     assert (model.lora.rank, model.lora.alpha, model.lora.dropout) == (64, 16, 0.05)
     assert model.lora.targets == ("q_proj", "v_proj") and model.train == ("projectors", "lora")
     assert config("qlora-7b-24gb").model.lora == model.lora

@@ -146,7 +146,8 @@ def own_local(faces: FaceMeasures, encoder: FaceMae | PictureEncoder, every_fram
     """
     assert faces.peak is not None
     if every_frame:
-        return encoder.frames(crops_of(faces)).mean(axis=0, keepdims=True)
+        mean: NDArray[np.float32] = encoder.frames(crops_of(faces)).mean(axis=0, keepdims=True)
+        return mean
     crops, picked = crops_of(faces), pick_samples(faces, LOCAL_SAMPLES)
     rows = encoder.frames(crops[picked])
     peak = rows[int(np.flatnonzero(picked == faces.peak)[0])]

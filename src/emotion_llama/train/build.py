@@ -101,7 +101,11 @@ def _go_on(settings: ModelSettings, device: str, dtype: torch.dtype) -> Trainee:
 def _from_release(
     folder: Path, config: EmotionLlamaConfig, settings: ModelSettings, device: str, dtype: torch.dtype
 ) -> tuple[EmotionLlamaForConditionalGeneration, EmotionLlamaProcessor]:
-    """A converted release to go on from: what is trained becomes an adapter folder that rests on it."""
+    """A converted release to go on from: what is trained becomes an adapter folder that rests on it.
+
+    It learns in the order of tokens that upstream trains with, and is then asked in it, too.
+    """
+    config.layout = "aligned"
     config.llm = str(folder.resolve())
     config.encoders = {name: str((folder / path).resolve()) for name, path in config.encoders.items()}
     model = on_whole_model(config, folder, device=device, dtype=dtype, quantize=settings.quantize)

@@ -30,11 +30,13 @@ from emotion_llama.encoders.own import encoder_folder, encoder_sha256
 from emotion_llama.errors import MediaError
 from emotion_llama.media import read_frame
 from emotion_llama.media.listing import SOUND
+from emotion_llama.model.checkpoint import read_config
 from emotion_llama.perception.describe import describe_words
 from emotion_llama.scale.spread import Engine, Failure, spread
 from emotion_llama.settings import AnalyzeSettings
 from emotion_llama.train.alteration import Altered
-from emotion_llama.train.config import Source, TrainConfig
+from emotion_llama.train.build import checkpoint_folder
+from emotion_llama.train.config import ModelSettings, Source, TrainConfig
 from emotion_llama.train.examples import Example, example_of
 from emotion_llama.train.face_pictures import encode_face_picture, to_gray
 from emotion_llama.train.hashes import FileHashes
@@ -103,7 +105,7 @@ def extract(
     cache = FeatureCache(cache_folder())
     sources = {source.name: source for source in config.data.sources}
     hashes = FileHashes(cache_folder() / "hashes.json")
-    encoders = {str(name): encoder_folder(path).resolve() for name, path in config.model.encoders.items()}
+    encoders, released = own_encoders(config.model)
     known = {name: encoder_sha256(folder) for name, folder in encoders.items()}
     tasks: list[Task] = []
     lost: list[LeftOut] = []
@@ -115,7 +117,7 @@ def extract(
                 lost.append(LeftOut(f"{item.source}/{item.clip.clip}", f"cannot be read: {error}"))
     hashes.save()
     missing = [task for task in tasks if not _whole(cache.path(task.key))]
-    make = partial(_worker, cache_folder(), {name: str(folder) for name, folder in encoders.items()})
+    make = partial(_worker, cache_folder(), {name: str(folder) for name, folder in encoders.items()}, released)
     with closing(spread(make, missing, jobs=jobs, engine=engine, address=address)) as done:
         for index, result in working(done, total=len(missing), about="extracting features"):
             if isinstance(result, Failure):
@@ -129,6 +131,21 @@ def extract(
         elif found is not None:
             lost.append(found)
     return Extracted(examples, lost, len(missing))
+
+
+def own_encoders(settings: ModelSettings) -> tuple[dict[str, Path], bool]:
+    """Folders of the encoders that stand in for `nano`'s, by feature, and whether they are those of a released model.
+
+    Those of the checkpoint that is gone on with, and over them what the settings name.
+    """
+    found: dict[str, Path] = {}
+    released = False
+    if settings.init is not None:
+        folder = checkpoint_folder(settings.init)
+        config = read_config(folder)
+        released = config.wording == "official"
+        found = {name: encoder_folder(path, folder).resolve() for name, path in config.encoders.items()}
+    return found | {str(name): encoder_folder(path).resolve() for name, path in settings.encoders.items()}, released
 
 
 def _is_recording(item: Item) -> bool:
@@ -170,10 +187,17 @@ def _only_heard(item: Item, source: Source) -> bool:
     return "video" in source.without or _path(item).suffix.lower() in SOUND
 
 
-def _worker(folder: Path, encoders: dict[str, str]) -> Callable[[Task], None]:
+def _worker(folder: Path, encoders: dict[str, str], released: bool) -> Callable[[Task], None]:
     """Made once in each worker process: the parts that are shared by its clips."""
     cache = FeatureCache(folder)
-    parts = Parts(folder, "cpu", int(os.environ.get("OMP_NUM_THREADS", "1")), keep_features=False, encoders=encoders)
+    parts = Parts(
+        folder,
+        "cpu",
+        int(os.environ.get("OMP_NUM_THREADS", "1")),
+        keep_features=False,
+        encoders=encoders,
+        released=released,
+    )
 
     def work(task: Task) -> None:
         cache.get_or_compute(task.key, lambda: _extract(task, parts))
