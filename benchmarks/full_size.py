@@ -118,7 +118,12 @@ def measure(config: EmotionLlamaConfig, device: str, dtype: torch.dtype, runs: i
 @torch.inference_mode()
 def _answer(model: EmotionLlamaForConditionalGeneration, asked: dict[str, Any], tokens: int) -> torch.Tensor:
     written: torch.Tensor = model.generate(
-        **asked, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, pad_token_id=2
+        **asked,
+        max_new_tokens=tokens,
+        min_new_tokens=tokens,
+        do_sample=False,
+        pad_token_id=2,
+        suppress_tokens=[model.config.placeholder_token_id],  # it would ask for features
     )
     return written
 
