@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from emotion_llama import assets
-from emotion_llama.analyze import EmotionLlama
+from emotion_llama.analyze.analyzer import EmotionLlama
 from emotion_llama.analyze.feature_files import read_clip
 from emotion_llama.cli import app
 
