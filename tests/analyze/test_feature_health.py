@@ -59,7 +59,7 @@ def test_what_is_amiss_is_told_by_clip_and_array(tmp_path: Path) -> None:
 
 def test_features_of_another_scale_are_told(tmp_path: Path) -> None:
     for number in range(2):
-        write_clip(tmp_path, f"clip{number}", {**_clip(number), "local": _clip(number, 3.0)["local"]}, "own")
+        write_clip(tmp_path, f"clip{number}", {**_clip(number), "local": _clip(number, 4.5)["local"]}, "own")
     found = {one.feature: one for one in check(tmp_path, "nano")}
     assert "it will not understand it" in str(found["local"].off_scale) and found["temporal"].sound
 

@@ -17,10 +17,14 @@ from emotion_llama.analyze.preset import load_preset
 from emotion_llama.encoders.heads import load_heads
 from emotion_llama.errors import ManifestError
 from emotion_llama.model.checkpoint import read_config
-from emotion_llama.official.feature_folders import FACTOR, FOLDERS, FolderHealth, examine
+from emotion_llama.official.feature_folders import FOLDERS, FolderHealth, examine
 
 LIMIT = 6.0
 """Standardised numbers are held within this, as the projectors hold them."""
+
+FACTOR = 3.0
+"""A spread this many times larger or smaller is off scale: other scenes than those learned on make it twice as large,
+another layer or scaling of pixels much more."""
 
 
 @dataclass(frozen=True)
