@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import Blip2VisionModel
 
-from emotion_llama.encoders.face_mae import load_encoder, read_net_config
+from emotion_llama.encoders.folder import load_encoder, read_net_config
 from emotion_llama.errors import ModelError
 
 NORM_EPS = 1e-5

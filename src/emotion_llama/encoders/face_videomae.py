@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from transformers import VideoMAEImageProcessorPil, VideoMAEModel
 
-from emotion_llama.encoders.face_mae import check_crops, load_encoder, read_net_config
+from emotion_llama.encoders.face_mae import check_crops
+from emotion_llama.encoders.folder import load_encoder, read_net_config
 
 DECODER = ("decoder.", "encoder_to_decoder.", "mask_token")
 """Tensors of a pre-training checkpoint that the encoder does without; nothing else may be extra, nothing missing."""

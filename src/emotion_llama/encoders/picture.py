@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoImageProcessor, AutoModel, CLIPVisionModel, SiglipVisionModel
 
-from emotion_llama.encoders.face_mae import check_crops, load_encoder
+from emotion_llama.encoders.face_mae import check_crops
+from emotion_llama.encoders.folder import load_encoder, read_folder_config
 from emotion_llama.errors import ModelError
 
 GRID = 4
@@ -54,13 +54,7 @@ class PictureEncoder:
         self.folder = folder
         self.device = device
         self.batch_size = batch_size
-        for file in ("config.json", "preprocessor_config.json"):
-            if not (folder / file).is_file():
-                raise ModelError(
-                    f"{folder}: expected a picture encoder's folder with its weights, config.json and "
-                    f"preprocessor_config.json; {file} is missing; copy the whole folder from the hub"
-                )
-        self.config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        self.config = read_folder_config(folder)
         seen = self.config.get("vision_config") or self.config
         if "patch_size" not in seen:
             raise ModelError(

@@ -5,7 +5,6 @@ The last layer's states, averaged over the time of the clip, as the released fea
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoFeatureExtractor, AutoModel, WhisperModel
 
-from emotion_llama.encoders.face_mae import load_encoder
-from emotion_llama.errors import MediaError, ModelError
+from emotion_llama.encoders.folder import load_encoder, read_folder_config
+from emotion_llama.errors import MediaError
 from emotion_llama.media.types import SAMPLE_RATE_HZ, Waveform
 
 SHORTEST_S = 0.1
@@ -46,13 +45,7 @@ class SpeechEncoder:
         self.folder = folder
         self.device = device
         self.layer = layer
-        for file in ("config.json", "preprocessor_config.json"):
-            if not (folder / file).is_file():
-                raise ModelError(
-                    f"{folder}: expected a speech encoder's folder with its weights, config.json and "
-                    f"preprocessor_config.json; {file} is missing; copy the whole folder from the hub"
-                )
-        self.config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        self.config = read_folder_config(folder)
 
     @property
     def width(self) -> int:
