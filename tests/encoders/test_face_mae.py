@@ -137,9 +137,9 @@ def test_a_folder_of_the_encoder_alone_opens(mae: Path, crops: Crops, tmp_path_f
 
 
 def test_what_is_left_out_is_told(mae: Path, crops: Crops, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "emotion_llama.encoders.face_mae"):
+    with caplog.at_level(logging.INFO, "emotion_llama.encoders.folder"):
         FaceMae(mae)(crops)
-    (told,) = [record.getMessage() for record in caplog.records if record.name.endswith("face_mae")]
+    (told,) = [record.getMessage() for record in caplog.records if record.name.endswith("encoders.folder")]
     assert "tensors of the decoder: decoder." in told and "vit." not in told
 
 
