@@ -38,7 +38,7 @@ def analyze(
         str, typer.Option(help="likelihood, generate-last-word, or generate-last-word-or-neutral (official).")
     ] = "likelihood",
     features: Annotated[
-        Path | None, typer.Option(help="Folder of released feature files (HL-UTT, …), read instead of encoding.")
+        Path | None, typer.Option(help="Folder of feature files (emotion-llama extract, or HL-UTT, …), read instead of encoding.")
     ] = None,
     baseline: Annotated[
         list[str] | None,
