@@ -55,7 +55,7 @@ class AnalyzeSettings(Settings):
     `layout`: order of the tokens, for converted released weights only; `None` = the checkpoint's own. `label_method`:
     "likelihood" scores the labels; "generate-last-word" takes the last word of a written answer, as the released
     evaluation does, and gives none where that is no label; "generate-last-word-or-neutral" then says neutral, as it.
-    `features`: a folder of feature files (ours or upstream's), read by the clip's name instead of running those encoders.
+    `features`: a folder of feature files (ours or upstream's), read by the clip's name instead of encoding.
     """
 
     labels: tuple[str, ...] = LABEL_SETS["mer9"]

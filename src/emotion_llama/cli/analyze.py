@@ -38,7 +38,8 @@ def analyze(
         str, typer.Option(help="likelihood, generate-last-word, or generate-last-word-or-neutral (official).")
     ] = "likelihood",
     features: Annotated[
-        Path | None, typer.Option(help="Folder of feature files (emotion-llama extract, or HL-UTT, …), read instead of encoding.")
+        Path | None,
+        typer.Option(help="Folder of feature files, ours or HL-UTT and the like, read instead of encoding."),
     ] = None,
     baseline: Annotated[
         list[str] | None,
