@@ -74,10 +74,10 @@ def _wrong_words(line: str) -> list[str]:
         return wrong
     command, inner = match[1], _subcommands(match[1])
     if inner:
-        word = (line[match.end() :].split() or ["--help"])[0]
-        if word not in inner:
+        word = (line[match.end() :].split("#")[0].split() or ["--help"])[0]
+        if not word.startswith("-") and word not in inner:
             return [*wrong, f"`emotion-llama {command} {word}`: no such command"]
-        command = f"{command} {word}".removesuffix(" --help")
+        command = command if word.startswith("-") else f"{command} {word}"
     known = OPTION.findall(_help(command))
     given = OPTION.findall(line[match.end() :].split(" #")[0])
     return wrong + [f"`emotion-llama {command}` has no option {option}" for option in given if option not in known]
