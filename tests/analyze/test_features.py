@@ -46,8 +46,11 @@ class FakeParts(SimpleNamespace):
     def __init__(self) -> None:
         self.crops: list[int] = []
         super().__init__(
+            own_global=None,
             own_local=None,
             own_temporal=None,
+            own_audio=None,
+            released=False,
             global_encoder=lambda rgb: np.full((1, 1280), rgb.mean(), np.float32),
             opinion_net=SimpleNamespace(look=self.look),
             expression_net=SimpleNamespace(grid=lambda crops: np.zeros((len(crops), 512), np.float32)),

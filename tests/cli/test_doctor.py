@@ -4,15 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from emotion_llama import assets
 from emotion_llama.assets.cache import write_marker
 from emotion_llama.cli.doctor import PACKAGES, diagnose, doctor
-
-app = typer.Typer()
-app.command()(doctor)
 
 
 def make_ready(root: Path, group: str) -> None:
@@ -53,7 +49,7 @@ def test_non_commercial_terms_are_said(tmp_path: Path, weights: Path) -> None:
 
 def test_empty_cache_exits_with_1_and_prints_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOTION_LLAMA_CACHE", str(tmp_path))
-    result = CliRunner().invoke(app, [])
+    result = CliRunner().invoke(doctor, [])
     assert result.exit_code == 1
     assert "emotion-llama fetch nano" in result.stdout and "CC BY-NC-SA 4.0" in result.stdout
     for asset in assets.load_catalog().assets:
@@ -62,7 +58,7 @@ def test_empty_cache_exits_with_1_and_prints_the_command(tmp_path: Path, monkeyp
 
 def test_json_is_one_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOTION_LLAMA_CACHE", str(tmp_path))
-    result = CliRunner().invoke(app, ["--json"])
+    result = CliRunner().invoke(doctor, ["--json"])
     report = json.loads(result.stdout)
     assert result.exit_code == 1 and report["devices"]["cpu_count"] >= 1
     assert {row["state"] for row in report["assets"]} == {"missing"}

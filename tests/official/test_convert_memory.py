@@ -86,4 +86,5 @@ def test_memory_stays_below_the_largest_file_and_two_gigabytes(large: ReleasedFi
     written = sum(path.stat().st_size for path in out.glob("*.safetensors"))
     shutil.rmtree(out)
     shutil.rmtree(large.llama)
-    assert written > 0.95 * total and peak < largest + 2 * GB
+    assert written > 0.9 * total
+    assert peak < largest + 2 * GB

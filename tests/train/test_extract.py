@@ -220,8 +220,11 @@ def fake_parts(**more: Any) -> Parts:
         expression_net=SimpleNamespace(grid=lambda crops: np.zeros((len(crops), 512), np.float32)),
         global_encoder=lambda rgb: np.full((1, 3), rgb.mean(), np.float32),
         feature_cache=None,
+        own_global=None,
         own_local=None,
         own_temporal=None,
+        own_audio=None,
+        released=False,
     )
     return cast(Parts, SimpleNamespace(**{**vars(made), **more}))
 

@@ -23,7 +23,8 @@ from emotion_llama.prompt import LLAMA_2
 
 LORA_ALPHA = 16
 LORA_DROPOUT = 0.05
-SHARD_BYTES = 2 * 1024**3
+SHARD_BYTES = 3 * 1024**3 // 4
+"""A shard lies in memory twice while it is written: as it was read, and as its bytes."""
 WIDTHS = {"global": 5632, "local": 1024, "temporal": 1024, "audio": 1024, "global_cls": 1408}
 """Feature groups in upstream's order of tokens (patches, FaceMAE, VideoMAE, HuBERT, class token) and their widths."""
 
