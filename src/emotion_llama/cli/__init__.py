@@ -13,6 +13,7 @@ import typer
 from emotion_llama import __version__
 from emotion_llama.cli.ablate import ablate
 from emotion_llama.cli.analyze import analyze
+from emotion_llama.cli.calibrate import calibrate
 from emotion_llama.cli.compare import compare
 from emotion_llama.cli.convert import convert
 from emotion_llama.cli.doctor import doctor
@@ -36,6 +37,7 @@ app.command()(analyze)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(train)
+app.command()(calibrate)
 app.command()(extract)
 app.command()(ablate)
 app.command()(pretrain)

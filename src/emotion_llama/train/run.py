@@ -14,22 +14,20 @@ from accelerate import PartialState
 from transformers import TrainingArguments
 from transformers.utils import logging as library_logging
 
-from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.encoders.heads import save_heads
 from emotion_llama.encoders.person import save_population
 from emotion_llama.model.score import ClipReader
 from emotion_llama.train.build import Trainee, build
-from emotion_llama.train.calibrate import calibrate
 from emotion_llama.train.config import TrainConfig
 from emotion_llama.train.dataset import Samples
 from emotion_llama.train.extract import extract
+from emotion_llama.train.finish import calibrate_and_score
 from emotion_llama.train.material import POPULATION, Material, prepare, read_items, say_extracted
 from emotion_llama.train.progress import StepReport, console, duration
-from emotion_llama.train.questions import calibration_questions, questions, sampler_for
+from emotion_llama.train.questions import questions, sampler_for
 from emotion_llama.train.record import LOGS, RECORD, begin, data_record, training_record, write_json
-from emotion_llama.train.scoring import score_test
 from emotion_llama.train.trainer import EmotionTrainer, last_checkpoint
-from emotion_llama.train.validate import Ask, answer_together, by_source
+from emotion_llama.train.validate import Ask, answer_together
 
 CHECKPOINTS = "checkpoints"
 LOG_EVERY = 10
@@ -164,19 +162,7 @@ def _finish(config: TrainConfig, ask: Ask, material: Material, out: Path) -> dic
         save_heads(material.heads, out / "heads.safetensors")
     if main and material.population:
         save_population(material.population, out / POPULATION)
-    facts: dict[str, Any] = {"heads": material.recall}
-    calibration = Calibration()
-    if config.calibration is not None:
-        samples = calibration_questions(config, config.calibration, material)
-        if samples:
-            answers = ask(samples, config.calibration.orders)
-            calibration = calibrate(answers, "validation people: " + ", ".join(sorted({a.source for a in answers})))
-            facts["validation"] = by_source(answers, calibration)
-    if main:  # one that was not fitted says so
-        write_json(out / "calibration.json", calibration.model_dump(mode="json"))
-    if config.score_test:
-        facts["test"] = score_test(ask, material, calibration, out, config)
-    return facts
+    return {"heads": material.recall, **calibrate_and_score(config, ask, material, out)}
 
 
 def step_scores(trainer: EmotionTrainer) -> list[dict[str, Any]]:

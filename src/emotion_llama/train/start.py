@@ -1,4 +1,4 @@
-"""What `emotion-llama train` and `extract` do with their words."""
+"""What `emotion-llama train`, `calibrate` and `extract` do with their words."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from emotion_llama.errors import UsageError
 from emotion_llama.scale.spread import as_engine
+from emotion_llama.train.again import calibrate_again
 from emotion_llama.train.config import TrainConfig
 from emotion_llama.train.extract import extract
 from emotion_llama.train.material import read_items, say_extracted
@@ -19,6 +20,11 @@ from emotion_llama.train.run import run
 def start(path: Path, changes: Sequence[str], data: Path | None, *, jobs: int) -> Path:
     """Read the settings and train; gives the checkpoint folder."""
     return run(_read(path, changes, data), jobs=jobs)
+
+
+def start_calibration(path: Path, changes: Sequence[str], data: Path | None, *, jobs: int) -> Path:
+    """Read the settings, calibrate their finished run again and score its test sides; gives the folder."""
+    return calibrate_again(_read(path, changes, data), jobs=jobs)
 
 
 def start_extraction(
