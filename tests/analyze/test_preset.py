@@ -22,16 +22,20 @@ from emotion_llama.errors import AssetMissingError, ModelError, UsageError
 def test_unknown_models_are_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown model 'mega': give one of nano or a checkpoint folder"):
         load_preset("mega", device="cpu", dtype="auto", threads=None)
+    with pytest.raises(UsageError, match="emotion-llama convert official"):
+        load_preset("7b", device="cpu", dtype="auto", threads=None)
     with pytest.raises(ModelError, match=r"no config\.json there; expected a checkpoint folder") as caught:
         load_preset(tmp_path, device="cpu", dtype="auto", threads=None)
     assert str(tmp_path) in str(caught.value)
 
 
-def test_a_folder_is_a_model(tmp_path: Path) -> None:
+def test_a_folder_is_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config.json").write_text("{}")
     preset = load_preset(tmp_path, device="cpu", dtype="float32", threads=3)
     assert (preset.folder, preset.device, preset.dtype, preset.threads) == (tmp_path, "cpu", torch.float32, 3)
     assert load_preset(tmp_path, device="cpu", dtype="float32", threads=None).threads >= 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # two programs on one machine share it like this
+    assert load_preset(tmp_path, device="cpu", dtype="float32", threads=None).threads == 1
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,13 @@ WIDTH, INNER, LAYERS, SHARDS = 2048, 5504, 20, 4
 GB = 1024**3
 
 CODE = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from emotion_llama.official.convert import EvaSize, ReleasedFiles, convert_official
 llama, eva, checkpoint, out = map(Path, sys.argv[1:])
 convert_official(ReleasedFiles(llama, eva, checkpoint), out, eva=EvaSize(blocks=2, side_px=112))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+# not ru_maxrss, which a program inherits from the one that started it
+print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024)
 """
 
 

@@ -181,12 +181,21 @@ if __name__ == "__main__":
 """
 
 
+def hear_ctrl_c() -> None:
+    """A shell that starts the tests in the background has Ctrl-C ignored, and programs inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run_two_workers(tmp_path: Path) -> tuple[subprocess.Popen[str], list[int]]:
     """Start a program with two busy workers; give it, and their pids."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     program = subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path)], stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, str(script), str(tmp_path)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=hear_ctrl_c,
     )
     end = time.monotonic() + 20
     while len(list(tmp_path.glob("pid-*"))) < 2 and time.monotonic() < end:
@@ -208,7 +217,11 @@ def test_ctrl_c_while_workers_begin(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text("import time\nif __name__ != '__main__': time.sleep(2)\n" + SCRIPT)
     program = subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path)], stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, str(script), str(tmp_path)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=hear_ctrl_c,
     )
     time.sleep(1.2)
     os.killpg(program.pid, signal.SIGINT)

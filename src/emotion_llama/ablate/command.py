@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from emotion_llama.analyze.console import printable
 from emotion_llama.analyze.folder import check_writable
 from emotion_llama.analyze.writers import write_text
 from emotion_llama.errors import UsageError
+from emotion_llama.scale.worker import thread_share
 from emotion_llama.train.overrides import read_config
 
 LOCK = ".lock"
@@ -116,7 +116,7 @@ def _run(ablation: Ablation, cells: Sequence[Cell], command: tuple[str, ...], co
             done = len(every) - len(todo)
             if done:
                 console.print(f"{done} of {len(every)} trainings were done before; {len(todo)} to do")
-            threads = ablation.threads or max(1, (os.cpu_count() or 1) // ablation.jobs)
+            threads = ablation.threads or thread_share(ablation.jobs)
             launch = Launch(command=command, jobs=ablation.jobs, threads=threads, gpus=ablation.gpus)
             progress = Progress(todo, ablation.jobs, known_seconds(every), console)
             with progress:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
@@ -19,9 +18,13 @@ from emotion_llama.model.configuration import EmotionLlamaConfig
 from emotion_llama.model.processing import EmotionLlamaProcessor
 from emotion_llama.model.score import ClipReader
 from emotion_llama.prompt import PROMPT_VERSION
+from emotion_llama.scale.worker import thread_share
 from emotion_llama.settings import AnalyzeSettings
 
 PRESETS = ("nano",)
+FULL_SIZE = "7b"
+"""Its weights are those of others: no preset, but a folder that `convert official` writes."""
+MOST_THREADS = 8
 TRAINED_LABELS = (
     "neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "surprise", "contempt", "bored", "worried", "doubt",
 )  # fmt: skip
@@ -76,12 +79,17 @@ class Preset:
 def load_preset(name: str | Path, *, device: str, dtype: str, threads: int | None) -> Preset:
     """Find a preset by name or folder and choose where it runs; reads no weights. Raises `UsageError`, `ModelError`."""
     folder = Path(str(files("emotion_llama") / "weights" / str(name))) if str(name) in PRESETS else Path(name)
+    if not folder.is_dir() and str(name) == FULL_SIZE:
+        raise UsageError(
+            f"model {FULL_SIZE}: its weights cannot be shipped; make a folder of the released ones once, with "
+            "`emotion-llama convert official` (docs/full-size.md), and give that folder as the model"
+        )
     if not folder.is_dir():
         raise UsageError(f"unknown model {str(name)!r}: give one of {', '.join(PRESETS)} or a checkpoint folder")
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder}: no config.json there; expected a checkpoint folder written by training")
     where = choose_device(device)
-    return Preset(str(name), folder, where, choose_dtype(dtype, where), threads or _default_threads())
+    return Preset(str(name), folder, where, choose_dtype(dtype, where), threads or min(thread_share(1), MOST_THREADS))
 
 
 def llm_folder(name: str) -> str | Path:
@@ -117,11 +125,6 @@ def choose_dtype(dtype: str, device: str) -> torch.dtype:
 def _cpu_has_bfloat16() -> bool:
     flags = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
-
-
-def _default_threads() -> int:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return min(usable, 8)
 
 
 def provenance(preset: Preset, settings: AnalyzeSettings) -> Provenance:
