@@ -14,7 +14,8 @@ from emotion_llama.analyze.features import OPINION_SAMPLES, encode, for_model
 from emotion_llama.analyze.perceive import Percept, Stopwatch
 from emotion_llama.encoders.features import FeatureCache
 from emotion_llama.encoders.heads import EmotionHead, Layer
-from emotion_llama.measurements import FaceMeasures
+from emotion_llama.measurements import FaceMeasures, VoiceTrace
+from emotion_llama.media.types import SAMPLE_RATE_HZ, Waveform
 from emotion_llama.model.configuration import FeatureGroup
 
 
@@ -45,6 +46,7 @@ class FakeParts(SimpleNamespace):
 
     def __init__(self) -> None:
         self.crops: list[int] = []
+        self.heard_s: list[float] = []
         super().__init__(
             own_global=None,
             own_local=None,
@@ -62,6 +64,7 @@ class FakeParts(SimpleNamespace):
         return np.full((len(crops), 7), 1 / 7, np.float32), np.zeros((len(crops), 1280), np.float32)
 
     def hear(self, waveform: Any) -> dict[str, np.ndarray]:
+        self.heard_s.append(waveform.duration_s)
         return {"audio": np.ones((4, 512), np.float32), "audio_statistics": np.ones((1, 9), np.float32)}
 
 
@@ -78,6 +81,19 @@ def test_everything_there(percept: Percept, make_faces: Callable[..., FaceMeasur
         "face_view": (OPINION_SAMPLES, 1829), "temporal": (4, 36), "audio": (4, 512), "audio_statistics": (1, 9),
     }  # fmt: skip
     assert parts.crops == [OPINION_SAMPLES]
+
+
+def test_long_silence_around_speech_is_not_part_of_the_voice(percept: Percept) -> None:
+    assert percept.sound is not None
+    nothing = np.zeros(0, np.float32)
+    trace = VoiceTrace(nothing, nothing, nothing, speech_s=((5.0, 6.0),))
+    sound = Waveform(np.zeros(20 * SAMPLE_RATE_HZ, np.float32))
+    parts, own = FakeParts(), FakeParts()
+    own.own_audio, own.own_audio.folder = own.audio_encoder, Path("somebodys-encoder")
+    for one in (parts, own):
+        features(replace(percept, waveform=sound, sound=replace(percept.sound, trace=trace)), parts=one)
+    assert parts.heard_s == [4.0], "1.5 s on either side are kept"
+    assert own.heard_s == [20.0], "an encoder of one's own hears what its makers gave it"
 
 
 def test_a_model_gets_its_groups_in_its_order_and_its_heads_opinions(percept: Percept) -> None:

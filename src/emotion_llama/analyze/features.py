@@ -23,6 +23,7 @@ from emotion_llama.measurements import FaceMeasures
 from emotion_llama.media.types import Frame, Waveform
 from emotion_llama.model.configuration import FeatureGroup
 from emotion_llama.perception.geometry import measure, neutral_face
+from emotion_llama.perception.sound import near_speech
 
 OPINION_SAMPLES = 8
 """Frames the second expression net looks at: it is the slowest of the face nets (about 15 ms a frame)."""
@@ -30,7 +31,7 @@ OPINION_SAMPLES = 8
 LOCAL_SAMPLES = 16
 """Frames an own local encoder looks at, as the paper's."""
 
-FEATURES_VERSION = "3"
+FEATURES_VERSION = "4"
 """Part of the cache key: changes when an encoder or what goes into it changes."""
 
 
@@ -178,8 +179,13 @@ def _own_key(folder: Path) -> dict[str, object]:
 
 
 def encode_sound(percept: Percept, waveform: Waveform, parts: Parts) -> Features:
-    """`audio`, `audio_mix`, `audio_statistics`; of an own audio encoder `audio` alone."""
+    """`audio`, `audio_mix`, `audio_statistics`; of an own audio encoder `audio` alone.
+
+    Our own projectors and heads learned from recordings with little around the speech, and take long silence for part
+    of the voice: they are given what lies near speech. An own encoder gets the sound as it is, as its makers had it.
+    """
     own = parts.own_audio
     if own is not None:
         return dict(kept(percept, parts, "audio", _own_key(own.folder), lambda: own.features(waveform)))
-    return dict(kept(percept, parts, "audio", {}, lambda: parts.audio_encoder.features(waveform)))
+    near = near_speech(waveform, percept.speech_s)
+    return dict(kept(percept, parts, "audio", {}, lambda: parts.audio_encoder.features(near)))

@@ -70,6 +70,11 @@ class Percept:
     notes: tuple[DecodeNotes, ...] = ()
 
     @property
+    def speech_s(self) -> tuple[tuple[float, float], ...]:
+        """Start and end of each stretch of speech, seconds of the recording."""
+        return _speech_spans(self.sound)
+
+    @property
     def duration_s(self) -> float | None:
         """Length of the span looked at; `None` for text, pictures and recordings that do not tell."""
         if self.media is None or self.media.duration_s is None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from emotion_llama.clip import Transcript
@@ -12,6 +15,8 @@ from emotion_llama.perception.voice import measure_voice
 
 SILENCE_DB = -60.0
 SILENCE_FRAME_S = 0.05
+MARGIN_S = 1.5
+"""So much around speech is left as it is: recordings made for research rarely have more before or after it."""
 
 
 def perceive_sound(waveform: Waveform, transcriber: Transcriber | None, given: str | None) -> SoundMeasures:
@@ -40,3 +45,20 @@ def is_silent(waveform: Waveform) -> bool:
         return True
     power = np.square(padded.reshape(-1, size), dtype=np.float64).mean(axis=1)
     return bool(power.max() < 10 ** (SILENCE_DB / 10))
+
+
+def near_speech(waveform: Waveform, spans: Sequence[tuple[float, float]], margin_s: float = MARGIN_S) -> Waveform:
+    """Give the sound without what lies further than `margin_s` from any speech; all of it where there is no speech.
+
+    What is kept is put together in its order; `start_s` is that of the first part. `spans`: speech, seconds of the
+    recording.
+    """
+    samples, begin = waveform.samples, waveform.start_s
+    near = np.zeros(len(samples), bool)
+    for start_s, end_s in spans:
+        first = round((start_s - margin_s - begin) * SAMPLE_RATE_HZ)
+        last = round((end_s + margin_s - begin) * SAMPLE_RATE_HZ)
+        near[max(0, first) : max(0, last)] = True
+    if near.all() or not near.any():
+        return waveform
+    return replace(waveform, samples=samples[near], start_s=begin + int(near.argmax()) / SAMPLE_RATE_HZ)

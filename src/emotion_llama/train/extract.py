@@ -46,6 +46,9 @@ from emotion_llama.train.sources import Item
 VERSION = "3"
 """Part of every key: changes when the features below change, so that old entries are not taken for new ones."""
 
+SOUND_VERSION = "1"
+"""Part of the keys of recordings: changes when only the features of sound change."""
+
 FACE_VERSION = "2"
 """Part of the keys of what may show a face: changes when only the features of faces change."""
 
@@ -171,6 +174,7 @@ def _tasks(item: Item, source: Source, config: TrainConfig, hashes: FileHashes, 
             "augment": augment,
             "seed": config.seed if copy else 0,
             **({} if _only_heard(item, source) else {"face_version": FACE_VERSION}),
+            **({} if face else {"sound_version": SOUND_VERSION}),
             # the own encoders by what they are; left out where there are none, so that such keys stay as they were
             **({"encoders": encoders} if encoders else {}),
         }
