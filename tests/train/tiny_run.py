@@ -38,7 +38,7 @@ from emotion_llama.train.extract import extract
 from emotion_llama.train.material import prepare, read_items
 from emotion_llama.train.overrides import read_config
 from emotion_llama.train.questions import sampler_for
-from emotion_llama.train.run import make_trainer, train_steps
+from emotion_llama.train.run import end_together, make_trainer, train_steps
 from emotion_llama.train.trainer import EmotionTrainer
 from tests.chat import SMOLLM
 
@@ -238,6 +238,7 @@ def main(path: str, *changes: str) -> None:
         kind = str(trainer.accelerator.distributed_type)
         found = {"losses": losses(trainer), "validation": trainer.validation_scores, "kind": kind}
         (out / "losses.json").write_text(json.dumps(found), encoding="utf-8")
+    end_together()
 
 
 if __name__ == "__main__":

@@ -165,6 +165,16 @@ def _finish(config: TrainConfig, ask: Ask, material: Material, out: Path) -> dic
     return {"heads": material.recall, **calibrate_and_score(config, ask, material, out)}
 
 
+def end_together() -> None:
+    """Wait for all processes of a launch and take their group apart.
+
+    One that exits while others still talk to it is aborted by the threads that the group left running.
+    """
+    state = PartialState()
+    state.wait_for_everyone()
+    state.destroy_process_group()
+
+
 def step_scores(trainer: EmotionTrainer) -> list[dict[str, Any]]:
     """Give losses and validation scores by step, from the library's own history (it survives a kill)."""
     found: dict[int, dict[str, Any]] = {}

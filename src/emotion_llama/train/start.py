@@ -14,12 +14,14 @@ from emotion_llama.train.extract import extract
 from emotion_llama.train.material import read_items, say_extracted
 from emotion_llama.train.overrides import read_config
 from emotion_llama.train.progress import console
-from emotion_llama.train.run import run
+from emotion_llama.train.run import end_together, run
 
 
 def start(path: Path, changes: Sequence[str], data: Path | None, *, jobs: int) -> Path:
     """Read the settings and train; gives the checkpoint folder."""
-    return run(_read(path, changes, data), jobs=jobs)
+    out = run(_read(path, changes, data), jobs=jobs)
+    end_together()
+    return out
 
 
 def start_calibration(path: Path, changes: Sequence[str], data: Path | None, *, jobs: int) -> Path:
