@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -130,8 +129,7 @@ def _claim(plan: _Plan, *, overwrite: bool) -> None:
 
 def _worker(plan: _Plan) -> Callable[[tuple[Clip, str]], tuple[str, ...]]:
     """Made once in each worker process: the model's encoders."""
-    threads = plan.threads if plan.threads is not None else int(os.environ.get("OMP_NUM_THREADS", "0")) or None
-    parts = load(plan.model, device=plan.device, threads=threads, keep_features=False).parts
+    parts = load(plan.model, device=plan.device, threads=plan.threads, keep_features=False).parts
 
     def work(task: tuple[Clip, str]) -> tuple[str, ...]:
         clip, name = task

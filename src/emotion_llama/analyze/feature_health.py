@@ -100,6 +100,7 @@ class _Tally:
         self.zeros: list[str] = []
 
     def add(self, rows: NDArray[np.float32], expected: Expected) -> None:
+        """Take in one clip's rows."""
         values = rows.astype(np.float64)
         self.count += values.size
         self.total += float(values.sum())
@@ -110,6 +111,7 @@ class _Tally:
             self.standard += float((standard**2).sum())
 
     def health(self, array: str, root: Path, expected: Expected) -> FolderHealth:
+        """Compare what was taken in with what is expected of the array."""
         n = max(self.count, 1)
         mean = self.total / n
         std = max(self.squares / n - mean**2, 0.0) ** 0.5
