@@ -112,10 +112,27 @@ def test_sampling_is_repeatable(reader, features):
 
 def test_orders_are_seeded_and_different():
     orders = label_orders(SINGLE, 4, seed=0)
-    assert orders[0] == SINGLE and len(set(orders)) == 4
+    assert len(set(orders)) == 4
     assert orders == label_orders(SINGLE, 4, seed=0) != label_orders(SINGLE, 4, seed=1)
     assert all(sorted(order) == sorted(SINGLE) for order in orders)
     assert len(label_orders(("a", "b"), 4, seed=0)) == 2
+    assert label_orders(SINGLE, 1, seed=0) == (SINGLE,)
+
+
+def test_several_orders_do_not_depend_on_the_given_one(reader, features):
+    """Whoever lists the labels in another order gets the same answer."""
+    other = (*SINGLE[2:], *SINGLE[:2])
+    assert label_orders(SINGLE, 4, seed=0) == label_orders(other, 4, seed=0)
+    prefix = reader.read(features, "hello")
+    first, second = reader.score(prefix, SINGLE), reader.score(prefix, other)
+    same = [first.mean[SINGLE.index(label)] for label in other]
+    np.testing.assert_allclose(second.mean, same, atol=1e-4)
+
+
+def test_every_label_stands_as_often_in_front_as_at_the_back():
+    orders = label_orders(SINGLE, 4, seed=0)
+    places = [[order.index(label) for order in orders] for label in SINGLE]
+    assert {sum(place) for place in places} == {2 * (len(SINGLE) - 1)}
 
 
 def test_labels_with_the_same_tokens_are_refused(reader, features):

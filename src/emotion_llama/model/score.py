@@ -263,14 +263,20 @@ class ClipReader:
 
 
 def label_orders(labels: Sequence[str], orders: int, seed: int) -> tuple[tuple[str, ...], ...]:
-    """Give up to `orders` different orders of the labels: as given, then seeded permutations (fewer if L! is less)."""
+    """Give up to `orders` different orders of the labels (fewer if L! is less).
+
+    One order is the given one. Several do not depend on it, so that the answer does not either: seeded permutations of
+    the sorted labels, each followed by its reverse, so that every label stands as far to the front as to the back.
+    """
+    if orders == 1:
+        return (tuple(labels),)
     rng = np.random.default_rng(seed)
-    found = [tuple(labels)]
-    while len(found) < min(orders, math.factorial(len(labels))):
-        order = tuple(labels[index] for index in rng.permutation(len(labels)))
-        if order not in found:
-            found.append(order)
-    return tuple(found)
+    found: list[tuple[str, ...]] = []
+    words, wanted = sorted(labels), min(orders, math.factorial(len(labels)))
+    while len(found) < wanted:
+        order = tuple(words[index] for index in rng.permutation(len(words)))
+        found += [one for one in dict.fromkeys((order, order[::-1])) if one not in found]
+    return tuple(found[:wanted])
 
 
 def _likelihoods(
