@@ -17,8 +17,6 @@ import yaml
 from emotion_llama.ablate.config import FOLD, PREVIOUS, Ablation, Folds, NamedCell, Overrides, Stage, read_values
 from emotion_llama.errors import UsageError
 
-ALWAYS = ("score_test=true",)
-"""Overrides of every training: without its test answers there is nothing to compare."""
 KEY_VERSION = 1
 """Changes when what a key is made of changes its meaning."""
 
@@ -148,7 +146,7 @@ class _Trainings:
         settings = self._ablation.stages[stage] if stage else Stage()
         base, data = settings.base or self._ablation.base, self._ablation.data
         root = () if data is None else (f"data.root={data}",)
-        overrides = _resolved((*root, *line.overrides, *settings.overrides, *self._extra, *ALWAYS))
+        overrides = _resolved((*root, *line.overrides, *settings.overrides, *self._extra, _scoring(self._ablation)))
         if (previous is not None) != any(PREVIOUS in override for override in overrides):
             what = f"needs an override such as model.init={PREVIOUS}" if previous else f"is first, but names {PREVIOUS}"
             raise UsageError(f"{self._ablation.name}: cell {line.cell!r}: stage {stage or 'train'!r} {what}")
@@ -160,6 +158,11 @@ class _Trainings:
             made = Training(line.cell, seed, line.fold, stage, base, overrides, key, folder, previous)
             self._made[key, seed] = made
         return self._made[key, seed]
+
+
+def _scoring(ablation: Ablation) -> str:
+    """The override of every training that scores what is compared: without test answers there is nothing to compare."""
+    return f"score_test=[{', '.join(ablation.score.sources)}]" if ablation.score.sources else "score_test=true"
 
 
 def _resolved(overrides: Overrides) -> Overrides:

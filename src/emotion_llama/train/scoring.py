@@ -36,12 +36,12 @@ Chances = Mapping[str, float] | None
 def score_test(
     ask: Ask, material: Material, calibration: Calibration, out: Path, config: TrainConfig
 ) -> dict[str, dict[str, Any]]:
-    """Score every clip of each source's test side; writes `test/<source>.clips.jsonl` and `.predictions.jsonl`.
+    """Score every clip of each wanted source's test side; writes `test/<source>.clips.jsonl` and `.predictions.jsonl`.
 
     Beside each score stand its interval, the language model without its heads, and logistic regression on the same
     features with the paired difference; the regression's answers lie in `test/<source>.baseline.jsonl`.
     """
-    examples = [e for e in material.examples if e.side == "test"]
+    examples = [e for e in material.examples if e.side == "test" and _is_wanted(e.source, config.score_test)]
     samples = closed_samples(examples, material.groups, material.opinions, None, config.seed)
     if not samples:
         return {}
@@ -58,6 +58,10 @@ def score_test(
         write_baseline(mine, beside, out / FOLDER)
         found[source] = compared(mine, beside, calibration, [people[one.clip].person for one in mine], config.seed)
     return found
+
+
+def _is_wanted(source: str, scored: bool | tuple[str, ...]) -> bool:
+    return scored if isinstance(scored, bool) else source in scored
 
 
 def compared(
