@@ -268,3 +268,27 @@ def test_a_map_that_does_not_fit_the_head_is_refused() -> None:
         settings(blocks=[4, 5, 5, 5])
     with pytest.raises(ManifestError, match=r"head made, array 'rows': .*blocks 4 \+ 5 \+ 5 \+ 5 = 19 columns.*has 8"):
         fit_head(settings(**WITHIN), honest(), seed=0)
+
+
+@pytest.mark.parametrize("kind", ["logistic", "discriminant"])
+def test_a_head_reads_only_its_columns(kind: str) -> None:
+    """Columns that are not read weigh nothing, and the rest is as if they were not there."""
+    examples = honest()
+    only = settings(kind=kind, strengths=[1.0 if kind == "logistic" else 3], columns=[[0, 2], [5, 6]])
+    head = fit_head(only, examples, seed=0).head
+    rows = examples[0].arrays["rows"]
+    changed = rows.copy()
+    changed[:, [2, 3, 4, 6, 7]] += 5
+    np.testing.assert_allclose(head.opinion(changed), head.opinion(rows), atol=1e-6)
+    narrow = [replace(e, arrays={"rows": e.arrays["rows"][:, [0, 1, 5]]}) for e in examples]
+    same = fit_head(settings(kind=kind, strengths=only.strengths), narrow, seed=0).head
+    np.testing.assert_allclose(same.opinion(rows[:, [0, 1, 5]]), head.opinion(rows), atol=1e-5)
+
+
+def test_columns_beyond_the_array_are_named() -> None:
+    with pytest.raises(ManifestError, match=r"head made: columns .* go beyond the 8 columns of 'rows'"):
+        fit_head(settings(columns=[[4, 9]]), honest(), seed=0)
+    with pytest.raises(ValueError, match="columns are for kind logistic or discriminant"):
+        settings(columns=[[0, 2]], kind="nets")
+    with pytest.raises(ValueError, match="expected columns as"):
+        settings(columns=[[3, 3]])

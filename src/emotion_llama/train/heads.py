@@ -127,14 +127,34 @@ def _fitter(settings: HeadSettings, labels: tuple[str, ...], setting: float, see
             members = fit_nets(seen.apply(rows), numbers, data.weights, settings.nets, seed)
             return EmotionHead(settings.name, settings.array, labels, seen.mean, seen.scale, members, seen.reduce)
         mean, scale = rows.mean(axis=0), rows.std(axis=0) + 1e-3
-        standard = (rows - mean) / scale
+        read = _columns(settings, rows.shape[1])
+        standard = (rows[:, read] - mean[read]) / scale[read]
         if settings.kind == "logistic":
             layer = _logistic(standard, target, data.weights, setting)
         else:
             layer = _discriminant(standard, target, setting)
+        layer = _at_columns(layer, read, rows.shape[1])
         return EmotionHead.linear(settings.name, settings.array, labels, (mean, scale), layer)
 
     return fit
+
+
+def _columns(settings: HeadSettings, width: int) -> NDArray[np.int64]:
+    """Numbers of the columns that a head reads. Raises `ManifestError` where the array has fewer."""
+    if not settings.columns:
+        return np.arange(width)
+    if max(behind for _, behind in settings.columns) > width:
+        raise ManifestError(
+            f"head {settings.name}: columns {settings.columns} go beyond the {width} columns of {settings.array!r}"
+        )
+    return np.unique(np.concatenate([np.arange(first, behind) for first, behind in settings.columns]))
+
+
+def _at_columns(layer: Layer, read: NDArray[np.int64], width: int) -> Layer:
+    """The same layer on all columns of the array: those that are not read weigh nothing."""
+    weight = np.zeros((width, layer.weight.shape[1]), np.float32)
+    weight[read] = layer.weight
+    return Layer(weight, layer.bias)
 
 
 def _map(settings: HeadSettings, data: HeadRows, directions: int, seed: int) -> LinearMap:
