@@ -10,6 +10,7 @@ import pytest
 
 from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.errors import ManifestError, UsageError
+from emotion_llama.model.checkpoint import read_config
 from emotion_llama.train.again import calibrate_again
 from emotion_llama.train.material import read_items
 from emotion_llama.train.record import RECORD
@@ -71,6 +72,16 @@ def test_a_test_source_may_be_added_and_known_people_not(finished: Path) -> None
             calibrate_again(settings.model_copy(update={"data": data}))
             assert record_of(finished)["test"]["seven"]["n"] == 28
             assert (finished / "test" / "seven.predictions.jsonl").is_file()
+
+
+def test_a_group_may_become_one_for_stills_without_training(finished: Path) -> None:
+    before = weights(finished)
+    calibrate_again(configured(finished.parent, *CHANGES, "model.features.video.still=true"))
+    assert record_of(finished)["calibrated_again"]["still_changed"] == ["video"]
+    assert [group.name for group in read_config(finished).groups if group.still] == ["video"]
+    assert largest_difference(before, weights(finished)) == 0.0
+    calibrate_again(configured(finished.parent, *CHANGES))
+    assert not any(group.still for group in read_config(finished).groups)
 
 
 @pytest.mark.parametrize(

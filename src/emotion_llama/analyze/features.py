@@ -25,7 +25,7 @@ from emotion_llama.model.configuration import FeatureGroup
 from emotion_llama.perception.geometry import measure, neutral_face
 from emotion_llama.perception.sound import near_speech
 
-OPINION_SAMPLES = 8
+OPINION_SAMPLES = 16
 """Frames the second expression net looks at: it is the slowest of the face nets (about 15 ms a frame)."""
 
 LOCAL_SAMPLES = 16

@@ -81,7 +81,8 @@ class HeadSettings(Settings):
     discriminant analysis) or "nets" (an ensemble of small nets, see `nets`); for these `strengths` are candidate
     numbers of principal components. The best is chosen out of fold. `map`: what the nets read; "principal" components,
     or "within-person" for rows of a voice vector and a face vector at start, middle and end, whose widths are `blocks`
-    (`strengths` count the components of the voice). `sources`: fit on these only (default: all with the array);
+    (`strengths` count the components of the voice). `columns`: spans [first, behind the last] of the array's columns
+    that the head reads (default: all). `sources`: fit on these only (default: all with the array);
     `source_weights`: how much an example of a source counts (default 1); `balance`: 1 gives every label the same weight
     in all, 0 leaves them as frequent as they are.
     """
@@ -92,6 +93,7 @@ class HeadSettings(Settings):
     nets: NetSettings = NetSettings()
     map: Literal["principal", "within-person"] = "principal"
     blocks: tuple[int, ...] = ()
+    columns: tuple[tuple[int, int], ...] = ()
     sources: tuple[str, ...] = ()
     source_weights: dict[str, float] = {}
     balance: float = Field(default=1.0, ge=0.0, le=1.0)
@@ -109,6 +111,12 @@ class HeadSettings(Settings):
             )
         if self.blocks and not wanted:
             raise ValueError(f"head {self.name}: blocks are for map: within-person; leave them out")
+        if self.columns and self.kind == "nets":
+            raise ValueError(f"head {self.name}: columns are for kind logistic or discriminant; leave them out")
+        if any(not 0 <= first < behind for first, behind in self.columns):
+            raise ValueError(
+                f"head {self.name}: expected columns as [[first, behind the last], …], found {self.columns}"
+            )
         return self
 
 
@@ -344,6 +352,8 @@ class CalibrationSettings(Settings):
 class TrainConfig(Settings):
     """One training run. `licence` and `about` go into the record and the model card.
 
+    `score_test`: whether the test sides are scored at the end; or names of the sources ("NAME@person" is one) that are.
+
     `method`: "sft" learns the right answers; "dpo" and "grpo" go on from a checkpoint by preference or reward, as
     `preference` says, which holds their steps and rates instead of `schedule` and `validation`.
     """
@@ -358,7 +368,7 @@ class TrainConfig(Settings):
     schedule: ScheduleSettings = ScheduleSettings()
     validation: ValidationSettings = ValidationSettings()
     calibration: CalibrationSettings | None = CalibrationSettings()
-    score_test: bool = False
+    score_test: bool | tuple[str, ...] = False
     trackers: tuple[str, ...] = ("tensorboard",)
     keep_checkpoints: int = Field(default=2, ge=1)
     method: Literal["sft", "dpo", "grpo"] = "sft"

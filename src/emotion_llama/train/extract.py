@@ -52,6 +52,9 @@ SOUND_VERSION = "1"
 FACE_VERSION = "2"
 """Part of the keys of what may show a face: changes when only the features of faces change."""
 
+MOVING_VERSION = "1"
+"""Part of the keys of recordings that may show a face: changes when only the features of moving faces change."""
+
 NOTES = "notes"
 """Name of the array that holds the words and observations of a clip, as JSON bytes."""
 
@@ -175,6 +178,7 @@ def _tasks(item: Item, source: Source, config: TrainConfig, hashes: FileHashes, 
             "seed": config.seed if copy else 0,
             **({} if _only_heard(item, source) else {"face_version": FACE_VERSION}),
             **({} if face else {"sound_version": SOUND_VERSION}),
+            **({} if face or _only_heard(item, source) else {"moving_version": MOVING_VERSION}),
             # the own encoders by what they are; left out where there are none, so that such keys stay as they were
             **({"encoders": encoders} if encoders else {}),
         }
