@@ -30,25 +30,33 @@ class Packed:
 def pack(suffixes: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], start: int) -> Packed:
     """Lay suffixes (beginning at text position `start`) and answers out in one sequence.
 
-    An answer's last token predicts nothing that is asked for and is left out: answers of one token cost nothing.
+    What all suffixes begin with is laid out once. An answer's last token predicts nothing that is asked for and is left
+    out: answers of one token cost nothing.
     """
-    ids: list[int] = []
-    positions: list[int] = []
-    runs: list[tuple[range, range]] = []  # a run of tokens, and the suffix before it
+    shared = range(_shared(suffixes))
+    ids = list(suffixes[0][: len(shared)])
+    positions = [start + place for place in shared]
+    runs: list[tuple[range, tuple[range, ...]]] = [(shared, ())]  # a run of tokens, and those before it
     places: list[list[list[int]]] = []
     for suffix in suffixes:
-        own = range(len(ids), len(ids) + len(suffix))
-        ids += suffix
-        positions += range(start, start + len(suffix))
-        runs.append((own, range(0)))
+        own = range(len(ids), len(ids) + len(suffix) - len(shared))
+        ids += suffix[len(shared) :]
+        positions += range(start + len(shared), start + len(suffix))
+        runs.append((own, (shared,)))
         places.append([])
         for answer in answers:
             run = range(len(ids), len(ids) + len(answer) - 1)
             ids += answer[:-1]
             positions += range(start + len(suffix), start + len(suffix) + len(run))
-            runs.append((run, own))
+            runs.append((run, (shared, own)))
             places[-1].append([own[-1], *run])
     return Packed(ids, positions, _sees(runs, len(ids)), places)
+
+
+def _shared(suffixes: Sequence[Sequence[int]]) -> int:
+    """How many tokens all suffixes begin with; each keeps its last one for itself."""
+    most = min(map(len, suffixes)) - 1
+    return next((n for n in range(most) if len({suffix[n] for suffix in suffixes}) > 1), most)
 
 
 def chunks(suffixes: Sequence[list[int]], answers: Sequence[Sequence[int]]) -> Iterator[Sequence[list[int]]]:
@@ -60,10 +68,11 @@ def chunks(suffixes: Sequence[list[int]], answers: Sequence[Sequence[int]]) -> I
         yield suffixes[begin : begin + size]
 
 
-def _sees(runs: Sequence[tuple[range, range]], length: int) -> Tensor:
+def _sees(runs: Sequence[tuple[range, tuple[range, ...]]], length: int) -> Tensor:
     sees = torch.zeros(length, length, dtype=torch.bool)
     for run, before in runs:
         rows = slice(run.start, run.stop)
-        sees[rows, before.start : before.stop] = True
+        for one in before:
+            sees[rows, one.start : one.stop] = True
         sees[rows, rows] = torch.ones(len(run), len(run), dtype=torch.bool).tril()
     return sees
