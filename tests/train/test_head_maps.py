@@ -14,9 +14,9 @@ from sklearn.decomposition import PCA
 
 from emotion_llama.encoders.heads import EmotionHead, load_heads, save_heads
 from emotion_llama.errors import ManifestError
-from emotion_llama.train.config import NetSettings
 from emotion_llama.train.head_maps import LinearMap, principal_map, within_person_map
 from emotion_llama.train.head_nets import fit_nets
+from emotion_llama.train.head_settings import NetSettings
 
 VOICE, FACE = 7, 6
 BLOCKS = (VOICE, FACE, FACE, FACE)

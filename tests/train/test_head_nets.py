@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from emotion_llama.encoders.heads import EmotionHead, Layer
-from emotion_llama.train.config import NetSettings
 from emotion_llama.train.head_nets import fit_nets
+from emotion_llama.train.head_settings import NetSettings
 
 NETS = NetSettings(steps=150)  # a run takes 703
 Fitted = tuple[np.ndarray, np.ndarray, tuple[tuple[Layer, ...], ...]]

@@ -10,8 +10,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from emotion_llama.errors import ManifestError
-from emotion_llama.train.config import HeadSettings
 from emotion_llama.train.examples import Example
+from emotion_llama.train.head_settings import HeadSettings
 from emotion_llama.train.heads import FittedHead, fit_head
 from emotion_llama.train.sources import Side
 

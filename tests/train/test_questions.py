@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from emotion_llama.model.processing import TrainSample
-from emotion_llama.train.config import CalibrationSettings, FeatureSettings, HeadSettings
+from emotion_llama.train.config import CalibrationSettings, FeatureSettings
 from emotion_llama.train.extract import extract
+from emotion_llama.train.head_settings import HeadSettings
 from emotion_llama.train.material import Material, prepare, read_items
 from emotion_llama.train.questions import as_moving, calibration_questions, questions
 from tests.train.tiny_run import configured

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from emotion_llama.encoders.heads import Layer
-from emotion_llama.train.config import NetSettings
+from emotion_llama.train.head_settings import NetSettings
 
 Floats = NDArray[np.float32]
 
