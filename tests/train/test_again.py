@@ -74,6 +74,14 @@ def test_a_test_source_may_be_added_and_known_people_not(finished: Path) -> None
             assert (finished / "test" / "seven.predictions.jsonl").is_file()
 
 
+def test_only_the_named_sources_are_scored(finished: Path) -> None:
+    for named, scored in (("true", {"voices"}), ("[voices]", {"voices"}), ("[voices@person]", set())):
+        calibrate_again(configured(finished.parent, *CHANGES, f"score_test={named}"))
+        assert set(record_of(finished)["test"]) == scored
+    with pytest.raises(UsageError, match="score_test: nobody names no source; known are voices"):
+        configured(finished.parent, *CHANGES, "score_test=[nobody]")
+
+
 def test_a_group_may_become_one_for_stills_without_training(finished: Path) -> None:
     before = weights(finished)
     calibrate_again(configured(finished.parent, *CHANGES, "model.features.video.still=true"))

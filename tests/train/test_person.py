@@ -9,9 +9,9 @@ import pytest
 
 from emotion_llama.encoders.person import LEAST, SHRINKAGE
 from emotion_llama.errors import ManifestError
-from emotion_llama.train.config import Source
+from emotion_llama.train.config import SUFFIX, Source
 from emotion_llama.train.examples import Example
-from emotion_llama.train.person import SUFFIX, population_means, with_baselines
+from emotion_llama.train.person import population_means, with_baselines
 
 POPULATION = {"audio": np.zeros(2, np.float32)}
 

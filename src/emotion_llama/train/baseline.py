@@ -21,11 +21,10 @@ from emotion_llama.encoders.heads import EmotionHead
 from emotion_llama.encoders.temporal import MOVEMENT
 from emotion_llama.errors import ManifestError
 from emotion_llama.labels import canonical
-from emotion_llama.train.config import FeatureSettings
+from emotion_llama.train.config import SUFFIX, FeatureSettings
 from emotion_llama.train.examples import Example
 from emotion_llama.train.head_settings import HeadSettings
 from emotion_llama.train.heads import fit_head
-from emotion_llama.train.person import SUFFIX
 from emotion_llama.train.validate import Answered
 
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01)

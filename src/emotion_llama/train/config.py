@@ -28,6 +28,9 @@ def _some_task(mix: dict[SampleTask, float]) -> dict[SampleTask, float]:
 
 
 TaskMix = Annotated[dict[SampleTask, float], AfterValidator(_some_task)]
+SUFFIX = "@person"
+"""Behind the name of a source whose clips are shown beside their own person's baseline (`Source.baseline`)."""
+
 Chance = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -317,6 +320,14 @@ class TrainConfig(Settings):
             raise ValueError(
                 f"samples.feature_drop: {', '.join(unknown)} names no feature group; known are {', '.join(known)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _scores_what_there_is(self) -> Self:
+        known = [source.name for source in self.data.sources]
+        named = () if isinstance(self.score_test, bool) else self.score_test
+        if unknown := [name for name in named if name.removesuffix(SUFFIX) not in known]:
+            raise ValueError(f"score_test: {', '.join(unknown)} names no source; known are {', '.join(known)}")
         return self
 
     @model_validator(mode="after")

@@ -17,11 +17,11 @@ from sklearn.model_selection import GroupKFold
 
 from emotion_llama.encoders.heads import EmotionHead, Layer
 from emotion_llama.errors import ManifestError
+from emotion_llama.train.config import SUFFIX
 from emotion_llama.train.examples import Example
 from emotion_llama.train.head_maps import LinearMap, principal_map, within_person_map
 from emotion_llama.train.head_nets import fit_nets
 from emotion_llama.train.head_settings import HeadSettings
-from emotion_llama.train.person import SUFFIX
 
 Rows = NDArray[np.float32]
 TEMPERATURES = np.geomspace(0.3, 6.0, 61)

@@ -15,11 +15,11 @@ from emotion_llama.model.checkpoint import read_config
 from emotion_llama.model.configuration import FeatureGroup
 from emotion_llama.train.asking import Opinions, inputs_of
 from emotion_llama.train.build import checkpoint_folder
-from emotion_llama.train.config import FeatureSettings, Source, TrainConfig
+from emotion_llama.train.config import SUFFIX, FeatureSettings, Source, TrainConfig
 from emotion_llama.train.examples import Example
 from emotion_llama.train.extract import Extracted, LeftOut
 from emotion_llama.train.heads import FittedHead, fit_head
-from emotion_llama.train.person import SUFFIX, population_means, with_baselines
+from emotion_llama.train.person import population_means, with_baselines
 from emotion_llama.train.progress import console
 from emotion_llama.train.record import RECORD
 from emotion_llama.train.sides import assign_sides, check_people, shuffled_truth

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from emotion_llama.encoders.person import LEAST, PersonBaseline
 from emotion_llama.errors import ManifestError
-from emotion_llama.train.config import Source
+from emotion_llama.train.config import SUFFIX, Source
 from emotion_llama.train.examples import Arrays, Example
 
-SUFFIX = "@person"
 MOST_FOR_POPULATION = 3000
 _COUNTS = (LEAST, 8, 16, None)
 """So many other clips make a training baseline, by turns; `None` = all there are."""

@@ -8,10 +8,9 @@ from dataclasses import replace
 from emotion_llama.model.processing import TrainSample
 from emotion_llama.train.clip_samples import ClipSampler, closed_samples
 from emotion_llama.train.combine import Combiner
-from emotion_llama.train.config import CalibrationSettings, TrainConfig
+from emotion_llama.train.config import SUFFIX, CalibrationSettings, TrainConfig
 from emotion_llama.train.dataset import MixedSampler, Sampler
 from emotion_llama.train.material import Material, all_sources
-from emotion_llama.train.person import SUFFIX
 from emotion_llama.train.validate import AS_MOVING
 
 STREAMS = {"train": 0, "validation": 1_000_003, "calibration": 2_000_003}
