@@ -49,9 +49,10 @@ class AnalyzeSettings(Settings):
     """How one clip is analysed.
 
     `labels`: the asked label set, `()` for free emotion words. `frame`: which frame the global encoder sees.
-    `without`: inputs to leave out. `label_orders`: seeded label orders to average over. `transcribe`: run the
-    recogniser when no transcript was given. `max_frames_s` and `max_frames`: frames looked at, a second and in all.
-    `baseline`: other recordings of the same person (paths, folders, manifests), to take off what is the person's own.
+    `without`: inputs to leave out. `label_orders`: seeded label orders to average over, whatever the given one;
+    1: the given one alone. `transcribe`: run the recogniser when no transcript was given. `max_frames_s` and
+    `max_frames`: frames looked at, a second and in all. `baseline`: other recordings of the same person (paths,
+    folders, manifests), to take off what is the person's own.
     `layout`: order of the tokens, for converted released weights only; `None` = the checkpoint's own. `label_method`:
     "likelihood" scores the labels; "generate-last-word" takes the last word of a written answer, as the released
     evaluation does, and gives none where that is no label; "generate-last-word-or-neutral" then says neutral, as it.

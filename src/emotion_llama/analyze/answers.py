@@ -11,7 +11,7 @@ from emotion_llama.answer import parse_emotion, parse_last_word, parse_open
 from emotion_llama.clip import LabelScores, Modality, Task
 from emotion_llama.encoders.features import Features
 from emotion_llama.labels import SYNONYMS
-from emotion_llama.model.score import ClipPrefix, ClipReader
+from emotion_llama.model.score import ClipPrefix, ClipReader, label_orders
 from emotion_llama.official.text import restore_sentences
 from emotion_llama.perception.compose import choose_clues, clue_phrases, reason_clues
 from emotion_llama.settings import AnalyzeSettings
@@ -147,6 +147,8 @@ def _prompts(
         labels = (settings.labels or OPEN_VOCABULARY) if scored_only else settings.labels
         if task == "reason":
             labels = (best,)
+        if task == "emotion" and labels and settings.label_method == "likelihood":
+            labels = label_orders(labels, settings.label_orders, settings.seed)[0]
         found[task] = reader.prompt(prefix, task, labels, clues_for(percept, task, best), settings.phrasing)
     return found
 
