@@ -188,13 +188,23 @@ def _logistic(rows: Rows, target: NDArray[np.str_], weights: Rows, strength: flo
     """
     space = None
     if rows.shape[1] > rows.shape[0]:
-        left, sizes, space = np.linalg.svd(rows.astype(np.float64), full_matrices=False)
-        rows = left * sizes  # (n, n); rows @ space are the rows as they were
+        rows, space = _row_space(rows.astype(np.float64))
     model = LogisticRegression(C=strength, max_iter=400).fit(rows, target, sample_weight=weights)
     coefficients, intercept = _every_class(model.coef_, model.intercept_)
     if space is not None:
         coefficients = coefficients @ space
     return Layer(coefficients.T.astype(np.float32), intercept.astype(np.float32))
+
+
+def _row_space(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rows (n, E) as coordinates (n, r) in their own space, and its r directions (r, E); their product is the rows.
+
+    From the products of the rows with one another, which is several times faster than a decomposition of the rows.
+    """
+    values, left = np.linalg.eigh(rows @ rows.T)
+    kept = values > values[-1] * 1e-10
+    coordinates = left[:, kept] * np.sqrt(values[kept])
+    return coordinates, (coordinates / values[kept]).T @ rows
 
 
 def _discriminant(rows: Rows, target: NDArray[np.str_], components: float) -> Layer:
