@@ -186,10 +186,9 @@ def _logistic(rows: Rows, target: NDArray[np.str_], weights: Rows, strength: flo
     With more columns than rows it is fitted in the space of the rows, where its solution lies: the same, many times
     faster.
     """
-    space = None
-    if rows.shape[1] > rows.shape[0]:
-        rows, space = _row_space(rows.astype(np.float64))
-    model = LogisticRegression(C=strength, max_iter=400).fit(rows, target, sample_weight=weights)
+    wide = rows.shape[1] > rows.shape[0]
+    coordinates, space = _row_space(rows.astype(np.float64)) if wide else (rows, None)
+    model = LogisticRegression(C=strength, max_iter=400).fit(coordinates, target, sample_weight=weights)
     coefficients, intercept = _every_class(model.coef_, model.intercept_)
     if space is not None:
         coefficients = coefficients @ space
