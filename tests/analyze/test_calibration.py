@@ -34,7 +34,7 @@ def test_a_head_shares_out_the_chance_of_the_labels_it_knows() -> None:
     calibration = Calibration(default_opinion_weight={"voice": 3.0, "face": 0.0})
     scores = {"happy": math.log(0.2), "joyful": math.log(0.2), "sad": math.log(0.2), "jealous": math.log(0.4)}
     opinions = {"voice": {"happy": 0.8, "sad": 0.2}, "face": {"sad": 1.0}}
-    found = calibration.probabilities(scores, ["audio"], opinions)
+    found = calibration.probabilities(scores, ["audio", "text"], opinions)
     # happy and joyful are one emotion: of the .6 the voice gives them .24 each, and .12 to sad; jealous is its own
     mean = {label: 0.2**0.25 * voiced**0.75 for label, voiced in (("happy", 0.24), ("joyful", 0.24), ("sad", 0.12))}
     assert found == pytest.approx({k: 0.6 * v / sum(mean.values()) for k, v in mean.items()} | {"jealous": 0.4})
@@ -48,10 +48,22 @@ def test_labels_no_head_knows_are_as_likely_as_the_language_model_says_however_s
     scores = {"happy": math.log(0.3), "sad": math.log(0.3), "jealous": math.log(0.4)}
     opinions = {"voice": {"happy": 0.6, "sad": 0.4}}
     for pooled in (0.3, 1.0, 4.0):
-        calibration = Calibration(default_opinion_weight={"voice": 1.0}, pooled_temperature={"audio": pooled})
-        assert calibration.probabilities(scores, ["audio"], opinions)["jealous"] == pytest.approx(0.4)
-    flat = Calibration(default_opinion_weight={"voice": 1.0}, temperature={"audio": 1e6})
-    assert flat.probabilities(scores, ["audio"], opinions)["jealous"] == pytest.approx(1 / 3, abs=1e-4)
+        calibration = Calibration(default_opinion_weight={"voice": 1.0}, pooled_temperature={"audio+text": pooled})
+        assert calibration.probabilities(scores, ["audio", "text"], opinions)["jealous"] == pytest.approx(0.4)
+    flat = Calibration(default_opinion_weight={"voice": 1.0}, temperature={"audio+text": 1e6})
+    assert flat.probabilities(scores, ["audio", "text"], opinions)["jealous"] == pytest.approx(1 / 3, abs=1e-4)
+
+
+def test_without_words_a_label_that_no_head_knows_is_at_most_a_blind_guess() -> None:
+    found = Calibration(default_opinion_weight={"ear": 1.0})
+    scores = {"calm": 3.0, "happy": 1.0, "sad": 0.0, "tired": -4.0}
+    ear = {"ear": {"happy": 0.2, "sad": 0.8}}
+    alone, read = (found.probabilities(scores, present, ear) for present in (("audio",), ("audio", "text")))
+    assert alone["calm"] == pytest.approx(1 / 4) and read["calm"] > 0.8
+    assert alone["tired"] == pytest.approx(read["tired"]) and alone["tired"] < 0.01
+    assert alone["sad"] > alone["happy"] and sum(alone.values()) == pytest.approx(1.0)
+    assert alone["sad"] / alone["happy"] == pytest.approx(read["sad"] / read["happy"])
+    assert found.probabilities(scores, ("audio",))["calm"] > 0.8  # no head has an opinion: the model is all there is
 
 
 def test_the_pool_knows_no_order_and_agreement_does_not_make_it_sharper() -> None:

@@ -83,14 +83,18 @@ class Calibration(BaseModel):
         """Give chances of the labels, which sum to 1, from scores without prior and from the heads' opinions.
 
         The language model's chances are those of its scores at its own temperature. Labels that no head knows keep
-        them; the others share what is left as the pool says, at the temperature of the pool.
+        them; the others share what is left as the pool says, at the temperature of the pool. Without words, such a
+        label gets at most the chance of a blind guess: heads know every label that voices and faces were taught with,
+        and of another one the language model can know from words alone (docs/log.md).
         """
         there, heads = tuple(present), opinions or {}
         chances = softmax(np.array(list(corrected.values())) / self.own_temperature(there, heads))
         pooled, known = self.pooled(tuple(corrected), chances, heads, there)
         if known.any():
             of_pool = _of(self.pooled_temperature, there, heads, self.default_pooled_temperature)
-            chances[known] = chances[known].sum() * softmax(pooled / of_pool)
+            if "text" not in there:
+                chances[~known] = np.minimum(chances[~known], 1 / len(chances))
+            chances[known] = (1 - chances[~known].sum()) * softmax(pooled / of_pool)
         return {label: float(p) for label, p in zip(corrected, chances / chances.sum(), strict=True)}
 
     def own_temperature(self, present: Iterable[Modality], heads: Iterable[str]) -> float:
