@@ -238,7 +238,7 @@ def test_a_talking_face_gives_every_array_and_its_copies_differ_repeatably(make_
     item = Item("made", Clip(clip="a.mp4", path=path, transcript="hello"), "train")
     own = _extract(task(item), fake_parts())
     assert {name: rows.shape for name, rows in own.items() if name != "notes"} == {
-        "global": (1, 3), "local": (2, 135), "face_expressions": (8, 14), "face_view": (8, 1829),
+        "global": (1, 3), "local": (2, 135), "face_expressions": (10, 14), "face_view": (10, 1829),
         "temporal": (4, 36), "audio": (1, 2),
     }  # fmt: skip
     copies = [_extract(task(item, copy, seed=seed), fake_parts()) for copy, seed in ((1, 0), (2, 0), (1, 1))]
