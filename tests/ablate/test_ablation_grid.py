@@ -10,8 +10,8 @@ import pytest
 from emotion_llama.ablate.config import Ablation
 from emotion_llama.ablate.grid import Cell, choose, make_cells, needed
 from emotion_llama.errors import UsageError
+from emotion_llama.overrides import read_config
 from emotion_llama.train.config import TrainConfig
-from emotion_llama.train.overrides import read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((ROOT / "configs/ablate").glob("*.yaml"))

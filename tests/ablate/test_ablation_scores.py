@@ -18,7 +18,7 @@ from emotion_llama.ablate.report import make_report
 from emotion_llama.ablate.scoring import compare, score_cell
 from emotion_llama.errors import ManifestError
 from emotion_llama.metrics.resample import draw_weights
-from emotion_llama.train.overrides import read_config
+from emotion_llama.overrides import read_config
 from tests.ablate.conftest import Answer, write_training
 
 LABELS = ("happy", "sad")

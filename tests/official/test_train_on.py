@@ -11,8 +11,8 @@ import pytest
 from emotion_llama.analyze.feature_files import write_clip
 from emotion_llama.errors import ModelError
 from emotion_llama.model.checkpoint import load_adapter, load_merged, on_whole_model, read_config
+from emotion_llama.overrides import read_config as read_settings
 from emotion_llama.train.config import TrainConfig
-from emotion_llama.train.overrides import read_config as read_settings
 from emotion_llama.train.run import run
 
 SETTINGS = """

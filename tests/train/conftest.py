@@ -20,13 +20,13 @@ from emotion_llama.clip import Observation
 from emotion_llama.encoders.face_tokens import LOCAL_WIDTH
 from emotion_llama.encoders.heads import EmotionHead, Layer
 from emotion_llama.labels import LABEL_SETS, canonical
+from emotion_llama.overrides import apply_override
 from emotion_llama.train.asking import Opinions
 from emotion_llama.train.build import Trainee, build
 from emotion_llama.train.clip_samples import ClipSampler
 from emotion_llama.train.config import TrainConfig
 from emotion_llama.train.dataset import Sampler
 from emotion_llama.train.examples import Example
-from emotion_llama.train.overrides import apply_override
 from emotion_llama.train.sources import SIDES
 from tests.chat import SMOLLM
 

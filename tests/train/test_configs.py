@@ -13,12 +13,12 @@ import pytest
 from emotion_llama.datasets.splits import read_split
 from emotion_llama.errors import ManifestError, UsageError
 from emotion_llama.labels import LABEL_SETS
+from emotion_llama.overrides import read_config
 from emotion_llama.prompt import LLAMA_2, render
 from emotion_llama.train.calibrate import calibrate
 from emotion_llama.train.config import Source, TrainConfig
 from emotion_llama.train.extract import extract
 from emotion_llama.train.material import read_items
-from emotion_llama.train.overrides import read_config
 from emotion_llama.train.schedule import learning_rate
 from emotion_llama.train.sources import Item, read_source
 from emotion_llama.train.validate import Answered

@@ -32,11 +32,11 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from emotion_llama.labels import LABEL_SETS
+from emotion_llama.overrides import read_config
 from emotion_llama.train.build import build
 from emotion_llama.train.config import TrainConfig
 from emotion_llama.train.extract import extract
 from emotion_llama.train.material import prepare, read_items
-from emotion_llama.train.overrides import read_config
 from emotion_llama.train.questions import sampler_for
 from emotion_llama.train.run import end_together, make_trainer, train_steps
 from emotion_llama.train.trainer import EmotionTrainer

@@ -24,8 +24,8 @@ from emotion_llama.analyze.console import printable
 from emotion_llama.analyze.folder import check_writable
 from emotion_llama.analyze.writers import write_text
 from emotion_llama.errors import UsageError
+from emotion_llama.overrides import read_config
 from emotion_llama.scale.worker import thread_share
-from emotion_llama.train.overrides import read_config
 
 LOCK = ".lock"
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from emotion_llama.errors import UsageError
+from emotion_llama.overrides import read_config
 from emotion_llama.scale.spread import as_engine
 from emotion_llama.train.again import calibrate_again
 from emotion_llama.train.config import TrainConfig
 from emotion_llama.train.extract import extract
 from emotion_llama.train.material import read_items, say_extracted
-from emotion_llama.train.overrides import read_config
 from emotion_llama.train.progress import console
 from emotion_llama.train.run import end_together, run
 

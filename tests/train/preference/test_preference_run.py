@@ -15,8 +15,8 @@ import emotion_llama as el
 from emotion_llama.cli import app
 from emotion_llama.errors import ManifestError, UsageError
 from emotion_llama.model.checkpoint import adapter_sha256
+from emotion_llama.overrides import read_config
 from emotion_llama.train.config import TrainConfig
-from emotion_llama.train.overrides import read_config
 from emotion_llama.train.preference.arguments import trl_arguments
 from emotion_llama.train.preference.training_run import RECORD as OWN_RECORD
 from emotion_llama.train.record import RECORD

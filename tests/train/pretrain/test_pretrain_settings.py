@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from emotion_llama.errors import UsageError
-from emotion_llama.train.overrides import read_config
+from emotion_llama.overrides import read_config
 from emotion_llama.train.pretrain.settings import KINDS, PretrainSettings, shipped_config
 
 CONFIGS = sorted((Path(__file__).resolve().parents[3] / "configs" / "pretrain").glob("*.yaml"))

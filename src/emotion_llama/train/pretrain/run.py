@@ -18,7 +18,7 @@ from emotion_llama.analyze.folder import check_writable
 from emotion_llama.analyze.inputs import find_clips
 from emotion_llama.clip import Clip
 from emotion_llama.errors import UsageError
-from emotion_llama.train.overrides import read_config
+from emotion_llama.overrides import read_config
 from emotion_llama.train.pretrain.loop import Place, learn
 from emotion_llama.train.pretrain.record import RESULT, claim, describe_data, is_done
 from emotion_llama.train.pretrain.search import MakeReader, held_back, search

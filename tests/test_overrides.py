@@ -11,8 +11,8 @@ import yaml
 from pydantic import BaseModel
 
 from emotion_llama.errors import UsageError
+from emotion_llama.overrides import apply_override, read_config
 from emotion_llama.train.config import TrainConfig
-from emotion_llama.train.overrides import apply_override, read_config
 
 LEAST: dict[str, Any] = {
     "out": "runs/x",
