@@ -26,8 +26,12 @@ def write_clip(
     grey: int = 120,
     rotation: int = 0,
     rate: int = 10,
+    noise: int | None = None,
 ) -> Path:
-    """A plain picture (none with `size` `None`) and a 220 Hz tone of height `level` (no sound stream with `None`)."""
+    """A plain picture (none with `size` `None`) and a 220 Hz tone of height `level` (no sound stream with `None`).
+
+    `noise`: instead of the tone, noise that swells and fades, drawn with this seed.
+    """
     import av
 
     with av.open(str(path), "w") as out:
@@ -47,7 +51,11 @@ def write_clip(
                 out.mux(video.encode(frame))
             out.mux(video.encode(None))
         if audio is not None:
-            wave = level * 32_000 * np.sin(2 * np.pi * 220 * np.arange(round(16_000 * seconds)) / 16_000)
+            time_s = np.arange(round(16_000 * seconds)) / 16_000
+            wave = level * 32_000 * np.sin(2 * np.pi * 220 * time_s)
+            if noise is not None:
+                draw = np.random.default_rng(noise).standard_normal(len(wave)).cumsum() % 2 - 1
+                wave = level * 16_000 * draw * (1.2 + np.sin(2 * np.pi * (1 + noise % 3) * time_s))
             for start in range(0, len(wave), 1024):
                 part = av.AudioFrame.from_ndarray(
                     wave[None, start : start + 1024].astype(np.int16), format="s16", layout="mono"

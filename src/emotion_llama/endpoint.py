@@ -123,10 +123,17 @@ class _Failure:
 
 
 class Endpoint:
-    """A client; it may be used by several threads at once."""
+    """A client; it may be used by several threads at once.
 
-    def __init__(self, settings: EndpointSettings) -> None:
+    `on_failure` is told of every request that came to nothing, in the thread that sent it: the message, and how long it
+    took in seconds.
+    """
+
+    def __init__(
+        self, settings: EndpointSettings, on_failure: Callable[[str, float], None] = lambda message, took_s: None
+    ) -> None:
         self.settings = settings
+        self._on_failure = on_failure
         self._jitter = random.Random(settings.seed or 0)
         self._takes_schema = True
 
@@ -195,12 +202,13 @@ class Endpoint:
 
     def _until_answered(self, path: str, body: Mapping[str, Any] | None) -> tuple[dict[str, Any], int]:
         """Give the server's JSON and the number of attempts it took."""
-        attempt = 1
+        attempt, start_s = 1, time.monotonic()
         while isinstance(outcome := self._attempt(self.settings.url + path, body), _Failure):
+            self._on_failure(outcome.message, time.monotonic() - start_s)
             if not outcome.passes or attempt == self.settings.max_attempts:
                 raise EndpointError(f"{outcome.message} (attempts: {attempt})", outcome.status)
             self._pause(attempt, outcome)
-            attempt += 1
+            attempt, start_s = attempt + 1, time.monotonic()
         return outcome, attempt
 
     def _attempt(self, url: str, body: Mapping[str, Any] | None) -> dict[str, Any] | _Failure:

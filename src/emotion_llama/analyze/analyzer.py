@@ -97,6 +97,10 @@ class EmotionLlama:
         analysis = build_analysis(percept, settings, answers, origin, dict(watch.seconds))
         return Result(analysis, build_material(percept))
 
+    def probabilities(self, percept: Percept, settings: AnalyzeSettings) -> dict[str, float]:
+        """Give the probabilities of the asked labels for a clip that was perceived already; they sum to 1."""
+        return dict(self._answer(percept, settings, None, Stopwatch()).probabilities)
+
     def _baseline(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> PersonBaseline | None:
         """What is the person's own, from the other recordings that settings name; never from the clip itself."""
         if not settings.baseline:

@@ -13,6 +13,7 @@ import typer
 from emotion_llama import __version__
 from emotion_llama.cli.ablate import ablate
 from emotion_llama.cli.analyze import analyze
+from emotion_llama.cli.build import build
 from emotion_llama.cli.calibrate import calibrate
 from emotion_llama.cli.compare import compare
 from emotion_llama.cli.convert import convert
@@ -41,6 +42,7 @@ app.command()(calibrate)
 app.command()(extract)
 app.command()(ablate)
 app.command()(pretrain)
+app.add_typer(build, name="build")
 app.add_typer(export, name="export")
 app.add_typer(convert, name="convert")
 app.command()(fetch)
