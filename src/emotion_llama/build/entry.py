@@ -105,8 +105,9 @@ class Entry(Record):
     """One clip of a data set.
 
     `clip` holds identity, span, speaker, transcript, observations, emotion and final reasoning; its path is relative to
-    the data set's folder, or absolute. `action_units`: intensity 0–5 at the peak frame, by name ("AU12"). `units_seen`:
-    units active anywhere. `face_phrases`, `scene`, `voice`: what the coarse text is made of. `part`: which side.
+    the data set's folder, or absolute. `action_units`: intensity 0–5 at the peak frame, by name ("AU04", "AU12").
+    `units_seen`: units active anywhere. `face_phrases`, `scene`, `voice`: what the coarse text is made of. `part`:
+    which side.
     """
 
     clip: Clip

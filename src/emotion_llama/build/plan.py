@@ -126,7 +126,7 @@ class Plan:
 
 def read_build(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
     """Read a build's settings: a file, or the name of a shipped one ("merr"). Raises `UsageError`."""
-    shipped = Path(__file__).with_name(f"{path}.yaml")
+    shipped = Path(__file__).with_name(f"{path.name}.yaml")
     return read_config(BuildConfig, shipped if not path.exists() and shipped.is_file() else path, overrides)
 
 

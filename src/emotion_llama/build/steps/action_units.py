@@ -26,7 +26,7 @@ def measure_units(entry: Entry, settings: ActionUnitsSettings, look: Look) -> Fo
     if series is None:
         return Found(words="no face to measure", units_seen=())
     active = (series.intensity >= settings.threshold) & (series.confidence >= settings.min_confidence)
-    units = tuple(f"AU{ACTION_UNITS[n]}" for n in np.flatnonzero(active.any(axis=0)))
+    units = tuple(f"AU{ACTION_UNITS[n]:02d}" for n in np.flatnonzero(active.any(axis=0)))
     neutral = "the person's own neutral face" if series.baseline == "own" else "the neutral face of many people"
     found = ", ".join(units) or "none"
     return Found(words=f"active at {settings.threshold:g} or more above {neutral}: {found}", units_seen=units)

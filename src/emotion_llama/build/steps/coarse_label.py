@@ -85,7 +85,7 @@ def fire(units: Mapping[str, float], settings: CoarseLabelSettings) -> tuple[dic
         return {}, ()
     scores, fired = {}, []
     for emotion, rule in rule_tables()[settings.rules].items():
-        levels = np.array([units.get(f"AU{unit}", 0.0) for unit in rule])
+        levels = np.array([units.get(f"AU{unit:02d}", 0.0) for unit in rule])
         scores[emotion] = round(float(levels.mean()), 3)
         if (levels >= settings.threshold).mean() >= settings.share and levels.mean() >= settings.threshold:
             fired.append(emotion)

@@ -30,12 +30,11 @@ def choose_frame(entry: Entry, settings: PeakFrameSettings, look: Look) -> Found
     place = measures.peak if settings.rule == "robust" else plain_peak(measures.action_units)
     sample = measures.tracks[measures.main].samples[place]
     units = {
-        f"AU{unit}": round(float(value), 2)
+        f"AU{unit:02d}": round(float(value), 2)
         for unit, value in zip(ACTION_UNITS, measures.action_units.intensity[place], strict=True)
-        if value >= 0.005
     }
     peak = Peak(index=sample.frame_index, time_s=round(sample.time_s, 3), rule=settings.rule)
-    strongest = sorted(units.items(), key=lambda one: -one[1])[:3]
+    strongest = [one for one in sorted(units.items(), key=lambda one: -one[1])[:3] if one[1] > 0]
     shown = ", ".join(f"{name} {value:g}" for name, value in strongest) or "no active unit"
     return Found(words=f"at {sample.time_s:.2f} s ({settings.rule}): {shown}", peak=peak, action_units=units)
 

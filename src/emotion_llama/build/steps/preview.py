@@ -41,7 +41,7 @@ def _seen(entry: Entry, faces: FaceMeasures, look: Look) -> dict[str, object]:
     series = faces.action_units
     chosen = _evenly(len(series.time_s), MOST_TIMES)
     units = {
-        f"AU{unit}": tuple(_round(series.intensity[chosen, n], 2))
+        f"AU{unit:02d}": tuple(_round(series.intensity[chosen, n], 2))
         for n, unit in enumerate(ACTION_UNITS)
         if series.intensity[:, n].max() >= SHOWN_FROM
     }
