@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from emotion_llama.cli.build_sets import examine, export, import_, stats
+
 
 class _BuildGroup(TyperGroup):
     """`build CONFIG …` is short for `build run CONFIG …`."""
@@ -55,12 +57,12 @@ def run(
     journal: JournalUrl = None,
 ) -> None:
     """Take every clip through the steps; what is done is not done again."""
-    from emotion_llama.analyze.inputs import find_clips
+    from emotion_llama.build.listing import list_clips
     from emotion_llama.build.plan import read_build
     from emotion_llama.build.run import build as build_dataset
 
     settings = read_build(config, overrides or ())
-    totals = build_dataset(settings, find_clips(clips, None), out, _workers(jobs, engine, address), journal=journal)
+    totals = build_dataset(settings, list_clips(clips), out, _workers(jobs, engine, address), journal=journal)
     _print_totals(totals, out)
 
 
@@ -105,6 +107,12 @@ def explain(
 
     for line in explained(dataset, clip, journal=journal):
         typer.echo(line)
+
+
+build.command("stats")(stats)
+build.command("doctor")(examine)
+build.command("export")(export)
+build.command("import")(import_)
 
 
 def _workers(jobs: int, engine: str, address: str | None) -> Any:
