@@ -16,7 +16,8 @@ import numpy as np
 
 from emotion_llama.clip import Clip, Record
 from emotion_llama.errors import MediaError, NoStreamError, UsageError
-from emotion_llama.evaluate.fingerprints import (
+from emotion_llama.evaluate.records import Side
+from emotion_llama.media.fingerprints import (
     PicturePrint,
     SoundIndex,
     SoundPrint,
@@ -24,7 +25,6 @@ from emotion_llama.evaluate.fingerprints import (
     picture_print,
     sound_print,
 )
-from emotion_llama.evaluate.records import Side
 
 LeakKind = Literal["same-identity", "same-file", "same-recording", "same-sound", "same-picture", "same-words"]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emotion_llama.build.doctor.candidates import MOST, motion_codes, near_hashes, same_motion
 from emotion_llama.build.doctor.examine import examine
 from emotion_llama.build.doctor.look import make_looker
 from emotion_llama.build.doctor.records import Finding
 from emotion_llama.clip import Clip
-from emotion_llama.evaluate.fingerprints import picture_correlation
+from emotion_llama.media.fingerprints import picture_correlation
+from emotion_llama.media.likely_copies import MOST, motion_codes, near_hashes, same_motion
 from tests.build.doctor.recordings import head, record, speech
 
 

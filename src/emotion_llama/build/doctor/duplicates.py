@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emotion_llama.build.doctor.candidates import MAX_HASH_BITS, motion_codes, near_hashes, same_motion
 from emotion_llama.build.doctor.look import Look
 from emotion_llama.build.doctor.records import Finding, found
 from emotion_llama.build.doctor.sides import part_of
 from emotion_llama.clip import Clip
-from emotion_llama.evaluate.fingerprints import SoundIndex, picture_correlation
+from emotion_llama.media.fingerprints import SoundIndex, picture_correlation
+from emotion_llama.media.likely_copies import MAX_HASH_BITS, motion_codes, near_hashes, same_motion
 
 MOST_SHARED = 0.5  # of the shorter span: more of it in common makes two spans of one file the same clip
 

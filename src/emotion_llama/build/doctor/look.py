@@ -17,9 +17,9 @@ from emotion_llama.build.doctor.suffix import says_video, wrong_ending
 from emotion_llama.build.doctor.timing import check_timing
 from emotion_llama.clip import Clip
 from emotion_llama.errors import EmotionLlamaError
-from emotion_llama.evaluate.fingerprints import PicturePrint, SoundPrint, picture_print, sound_print
 from emotion_llama.media import DecodeNotes, iter_frames, read_waveform
 from emotion_llama.media.container import check_file
+from emotion_llama.media.fingerprints import PicturePrint, SoundPrint, picture_print, sound_print
 from emotion_llama.media.picture import open_picture
 from emotion_llama.media.probe import sha256_of
 

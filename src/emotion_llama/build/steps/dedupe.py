@@ -1,7 +1,7 @@
 """dedupe: of recordings that are the same one, cut or encoded again, the first stays.
 
-Every clip leaves a fingerprint of its sound and its picture. The index of sounds and a hash a picture are in memory
-(about 5 kB a clip of 3.5 s); pictures themselves are compared only where hashes agree.
+Every clip leaves a fingerprint of its sound and its picture. The index of sounds and codes of what moves are in memory
+(about 5 kB a clip of 3.5 s); pictures themselves are compared only where these make it likely.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from emotion_llama.build.look import Look
 from emotion_llama.build.step import Found, Reject, Step, StepSettings
 from emotion_llama.build.whole import Candidate, Decision, LoadPrint, WholeStep
 from emotion_llama.errors import MediaError
-from emotion_llama.evaluate.fingerprints import (
+from emotion_llama.media.fingerprints import (
     MAX_HASH_BITS,
     PicturePrint,
     SoundIndex,
@@ -25,6 +25,7 @@ from emotion_llama.evaluate.fingerprints import (
     picture_print,
     sound_print,
 )
+from emotion_llama.media.likely_copies import Codes, motion_codes, near_hashes, same_motion
 from emotion_llama.media.types import Waveform
 
 PICTURE_RATE_HZ = 30.0
@@ -83,57 +84,44 @@ def _picture(look: Look) -> PicturePrint | None:
 
 def drop_copies(candidates: Sequence[Candidate], settings: DedupeSettings, load: LoadPrint) -> list[Decision]:
     """Keep the first of every group of equal recordings, in the order of the list."""
-    sounds, hashes, has_hash = _index(len(candidates), load)
-    index = SoundIndex(sounds)
+    pairs = _pairs(len(candidates), load)
     copies: dict[int, str] = {}
-    for place, one in enumerate(candidates):
-        if place in copies:
-            continue
-        found = _same(place, sounds, index, hashes, has_hash, load)
-        for other, why in found.items():
-            if other > place and other not in copies:
-                copies[other] = f"the same recording as {one.name}: {why}"
+    for first, second in sorted(pairs):
+        if first not in copies and second not in copies:
+            copies[second] = f"the same recording as {candidates[first].name}: {pairs[first, second]}"
+    alone = "no other clip is the same recording"
     return [
-        Decision("rejected", copies[place])
-        if place in copies
-        else Decision("done", "no other clip is the same recording")
+        Decision("rejected", copies[place]) if place in copies else Decision("done", alone)
         for place in range(len(candidates))
     ]
 
 
-def _index(count: int, load: LoadPrint) -> tuple[list[SoundPrint], np.ndarray, np.ndarray]:
-    sounds = []
-    hashes, has_hash = np.zeros(count, np.uint64), np.zeros(count, bool)
+def _pairs(count: int, load: LoadPrint) -> dict[tuple[int, int], str]:
+    """Pairs of places (earlier, later) that are the same recording, and why."""
+    sounds: list[SoundPrint] = []
+    hashes: list[np.uint64] = []
+    motions: list[Codes] = []
+    seen: list[int] = []
     for place in range(count):
         arrays = _arrays(load(place))
         sounds.append(_sound(arrays))
         if "hash" in arrays:
-            hashes[place], has_hash[place] = arrays["hash"], True
-    return sounds, hashes, has_hash
-
-
-def _same(
-    place: int,
-    sounds: Sequence[SoundPrint],
-    index: SoundIndex,
-    hashes: np.ndarray,
-    has_hash: np.ndarray,
-    load: LoadPrint,
-) -> dict[int, str]:
-    """Places of clips that are the same recording, and why."""
-    found = {}
-    if has_hash[place]:
-        near = np.flatnonzero(has_hash & (np.bitwise_count(hashes ^ hashes[place]) <= MAX_HASH_BITS)).tolist()
-        mine = _arrays(load(place))
-        for other in near:
+            seen.append(place)
+            hashes.append(np.uint64(arrays["hash"]))
+            motions.append(motion_codes(arrays["pictures"]))
+    found: dict[tuple[int, int], str] = {}
+    likely = {*near_hashes(np.array(hashes, np.uint64)), *same_motion(motions)}
+    for one, other in sorted(likely):
+        if np.bitwise_count(hashes[one] ^ hashes[other]) <= MAX_HASH_BITS:
+            first, second = seen[one], seen[other]
+            value = picture_correlation(_pictures(_arrays(load(first))), _pictures(_arrays(load(second))))
+            if value is not None:
+                found[first, second] = f"the pictures correlate by {value:.2f}"
+    index = SoundIndex(sounds)
+    for place, sound in enumerate(sounds):
+        for other, error in index.find(sound).items() if len(sound.codes) else ():
             if other > place:
-                value = picture_correlation(_pictures(mine), _pictures(_arrays(load(other))))
-                if value is not None:
-                    found[other] = f"the pictures correlate by {value:.2f}"
-    if len(sounds[place].codes):
-        for other, error in index.find(sounds[place]).items():
-            if other > place:
-                found[other] = f"{1 - error:.0%} of the sound's bits agree"
+                found[place, other] = f"{1 - error:.0%} of the sound's bits agree"
     return found
 
 
