@@ -75,6 +75,7 @@ def _wrong_words(line: str) -> list[str]:
     command, inner = match[1], _subcommands(match[1])
     if inner:
         word = (line[match.end() :].split("#")[0].split() or ["--help"])[0]
+        word = "run" if "run" in inner and SETTINGS.fullmatch(word) else word  # `build CONFIG` is `build run CONFIG`
         if not word.startswith("-") and word not in inner:
             return [*wrong, f"`emotion-llama {command} {word}`: no such command"]
         command = command if word.startswith("-") else f"{command} {word}"
