@@ -62,6 +62,30 @@ def test_each_combination_of_inputs_has_its_own_temperature() -> None:
     assert 0.6 < found.default_temperature < 3.0
 
 
+def test_words_alone_learn_how_often_nothing_is_said() -> None:
+    rng, labels = np.random.default_rng(5), ("joy", "anger", "neutral", "rare")
+    true = np.array([0.0, 0.0, 2.0, 0.0])
+    answers = []
+    for number in range(1500):
+        raw = rng.standard_normal(4) * 2
+        raw[3] = -20.0  # nothing is ever about it: its bias stays 0
+        chances = np.exp((raw + true) / 1.5)
+        right = int(rng.choice(4, p=chances / chances.sum()))
+        answers.append(Answered(f"{number}", "lines", labels, raw, np.zeros(4), right, ("text",), 0.0))
+    found = calibrate(answers, "lines")
+    bias = found.label_bias["text"]
+    assert set(bias) == {"happy", "angry", "neutral"}
+    assert bias["neutral"] - bias["happy"] == pytest.approx(2.0, abs=0.35)
+    assert bias["happy"] == pytest.approx(bias["angry"], abs=0.35)
+    assert found.temperature["text"] == pytest.approx(1.5, rel=0.15)
+    assert scores_of(answers, found)["nll"] < scores_of(answers, found.model_copy(update={"label_bias": {}}))["nll"]
+    plain = Calibration(label_bias={"text": {"neutral": 2.0}})
+    even = {"joy": 0.0, "neutral": 0.0}
+    assert (
+        plain.probabilities(even, ["text"])["neutral"] > 0.8 and plain.probabilities(even, ["audio"])["neutral"] == 0.5
+    )
+
+
 def test_calibrated_answers_are_calibrated() -> None:
     fitting, fresh = _simulated(500, 3.0, weight=1.0, seed=4), _simulated(3000, 3.0, weight=1.0, seed=5)
     before, after = scores_of(fresh), scores_of(fresh, calibrate(fitting, "people"))

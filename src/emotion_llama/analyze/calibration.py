@@ -51,6 +51,8 @@ class Calibration(BaseModel):
     opinion, in another way than on a still one: `opinion_weight` says by head how much its log-chances count beside the
     language model's log-likelihoods, `temperature` is that of the language model, `pooled_temperature` that of its pool
     with the heads. A combination that was not fitted has those of its inputs, or else the default ones.
+    `label_bias`, by emotion (canonical name), is added to the language model's scores where words are all there is:
+    lines that say nothing are neutral, and training, which shows every emotion about as often, does not know how many.
     `fitted_on` says with what (data, n, date), for the report.
     """
 
@@ -61,6 +63,7 @@ class Calibration(BaseModel):
     opinion_weight: dict[str, dict[str, float]] = {}
     default_temperature: float = Field(default=1.0, gt=0.0)
     temperature: dict[str, float] = {}
+    label_bias: dict[str, dict[str, float]] = {}
     default_pooled_temperature: float = Field(default=1.0, gt=0.0)
     pooled_temperature: dict[str, float] = {}
     fitted_on: str = "not fitted"
@@ -88,7 +91,7 @@ class Calibration(BaseModel):
         and of another one the language model can know from words alone (docs/log.md).
         """
         there, heads = tuple(present), opinions or {}
-        chances = softmax(np.array(list(corrected.values())) / self.own_temperature(there, heads))
+        chances = softmax(self.biased(corrected, there, heads) / self.own_temperature(there, heads))
         pooled, known = self.pooled(tuple(corrected), chances, heads, there)
         if known.any():
             of_pool = _of(self.pooled_temperature, there, heads, self.default_pooled_temperature)
@@ -96,6 +99,13 @@ class Calibration(BaseModel):
                 chances[~known] = np.minimum(chances[~known], 1 / len(chances))
             chances[known] = (1 - chances[~known].sum()) * softmax(pooled / of_pool)
         return {label: float(p) for label, p in zip(corrected, chances / chances.sum(), strict=True)}
+
+    def biased(
+        self, corrected: Mapping[str, float], present: Iterable[Modality], heads: Iterable[str]
+    ) -> NDArray[np.float64]:
+        """Give the scores (L,) of the labels with their bias, if these inputs and heads have one."""
+        bias = self.label_bias.get(inputs_key(present, heads), {})
+        return np.array([score + bias.get(_name(label), 0.0) for label, score in corrected.items()])
 
     def own_temperature(self, present: Iterable[Modality], heads: Iterable[str]) -> float:
         """Temperature of the language model where these inputs are present and these heads have an opinion."""
@@ -111,7 +121,7 @@ class Calibration(BaseModel):
         words of one emotion share the chance that a head gives it. Beside it stands which labels (L,) any head knows.
         """
         weight_of = _of(self.opinion_weight, tuple(present), opinions, self.default_opinion_weight)
-        names = [canonical(label) if is_known(label) else label for label in labels]
+        names = [_name(label) for label in labels]
         model = np.log(np.maximum(chances, LEAST_CHANCE))
         total, weights, known = model.copy(), 1.0, np.zeros(len(names), dtype=bool)
         sharing = Counter(names)
@@ -125,6 +135,10 @@ class Calibration(BaseModel):
             whole[mine] = np.log(opinion / opinion.sum() * chances[mine].sum())
             total, weights, known = total + weight * whole, weights + weight, known | mine
         return total[known] / weights, known
+
+
+def _name(label: str) -> str:
+    return canonical(label) if is_known(label) else label
 
 
 def _of(fitted: Mapping[str, Setting], present: Iterable[Modality], heads: Iterable[str], default: Setting) -> Setting:

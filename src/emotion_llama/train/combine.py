@@ -61,6 +61,9 @@ EMOTIONS = {
 FACE_STAND_INS = {"calm": ("neutral",), "bored": ("neutral",)}
 """Picture sets have no calm or bored faces; neutral ones stand in, and the voice or the words must decide."""
 
+NEUTRAL_ALONE = 0.35
+"""Where words are all there is, so often they are drawn among those that say nothing; the answer is then neutral."""
+
 OPPOSITE = 0.5
 """Words contradict an emotion if their valence differs by more than this."""
 
@@ -169,6 +172,8 @@ class Combiner:
             if rng.random() < self.settings.blank:
                 return emotion, ()
             inputs = rng.choices(list(COMBINATIONS), list(COMBINATIONS.values()))[0]
+            if inputs == ("text",) and rng.random() < NEUTRAL_ALONE:
+                emotion = "neutral"
             if self._possible(emotion, inputs):
                 return emotion, inputs
 
