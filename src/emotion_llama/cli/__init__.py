@@ -23,6 +23,7 @@ from emotion_llama.cli.export import export
 from emotion_llama.cli.extract import extract
 from emotion_llama.cli.fetch import fetch
 from emotion_llama.cli.pretrain import pretrain
+from emotion_llama.cli.review import review
 from emotion_llama.cli.train import train
 from emotion_llama.errors import EmotionLlamaError, UsageError
 
@@ -43,6 +44,7 @@ app.command()(extract)
 app.command()(ablate)
 app.command()(pretrain)
 app.add_typer(build, name="build")
+app.command()(review)
 app.add_typer(export, name="export")
 app.add_typer(convert, name="convert")
 app.command()(fetch)

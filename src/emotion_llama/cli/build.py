@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from emotion_llama.cli.build_sets import examine, export, import_, stats
+from emotion_llama.cli.review import add_annotator, apply_reviews
 
 
 class _BuildGroup(TyperGroup):
@@ -113,6 +114,8 @@ build.command("stats")(stats)
 build.command("doctor")(examine)
 build.command("export")(export)
 build.command("import")(import_)
+build.command("add-annotator")(add_annotator)
+build.command("apply-reviews")(apply_reviews)
 
 
 def _workers(jobs: int, engine: str, address: str | None) -> Any:
