@@ -29,8 +29,9 @@ def test_the_shipped_build_takes_the_papers_steps_in_their_order() -> None:
     names = [one.name for one in plan.each]
     assert names == [
         "probe", "faces", "action_units", "peak_frame", "coarse_label", "describe_face", "describe_scene",
-        "describe_voice", "transcribe", "coarse_text", "refine", "consistency", "preview", "dedupe",
+        "describe_voice", "transcribe", "preview", "dedupe", "coarse_text", "refine", "consistency",
     ]  # fmt: skip
+    assert [place for place, _ in plan.segments()] == ["worker", "driver"]  # every recording is opened once
     assert [one.step.name for one in plan.whole] == ["dedupe", "balance", "split"]
     repository = Path(__file__).parents[2] / "configs/build/merr.yaml"
     assert make_plan(read_build(repository)).key == plan.key

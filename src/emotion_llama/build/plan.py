@@ -149,7 +149,7 @@ def make_plan(config: BuildConfig) -> Plan:
         if isinstance(step, WholeStep):
             whole.append(PlannedWhole(step, settings))
             if step.first is not None:
-                each.append(_planned(step.first, settings, each, config))
+                _insert_look(each, _planned(step.first, settings, each, config))
         elif whole:
             raise UsageError(f"stages.{name}: it looks at single clips and must come before {whole[0].step.name}")
         else:
@@ -157,6 +157,12 @@ def make_plan(config: BuildConfig) -> Plan:
     if not each or each[0].name != "probe":
         raise UsageError("stages: the first step must be probe; it says what each recording is")
     return Plan(config, tuple(each), tuple(whole))
+
+
+def _insert_look(each: list[Planned], look: Planned) -> None:
+    """Put a look at the recording before the first step that needs none, so that recordings are opened once."""
+    places = [number for number, one in enumerate(each) if one.step.place(one.settings) == "driver"]
+    each.insert(places[0] if places else len(each), look)
 
 
 def _settings(step: Step | WholeStep, values: dict[str, Any]) -> StepSettings:

@@ -50,8 +50,8 @@ class BuildProgress:
         shown = f"{steps[0]} … {steps[-1]}" if len(steps) > 1 else "".join(steps)
         self._bar = self._progress.add_task(shown, total=clips, told="")
 
-    def count(self, report: Report, *, ends: bool) -> None:
-        """Count one report. `ends` `False`: the clip was counted on its way by an earlier report of this pass."""
+    def count(self, report: Report) -> None:
+        """Count one report; the clip moves the bar when it ends, or has taken the pass's last step."""
         with self._lock:
             self._rejected += report.rejected
             self._failed += report.failed

@@ -230,7 +230,7 @@ class _Passes:
             if isinstance(report, Failure):
                 report = self._lost(names[index], steps, report)
             self._records.keep(report.clip, report.done, report.attempts)
-            self._progress.count(report, ends=True)
+            self._progress.count(report)
             if not report.failed and not report.rejected:
                 yield report.clip
 
@@ -252,7 +252,7 @@ class _Passes:
         look = Look(task.clip, self._tools, self._asker, task.turn)
         report = take_steps(self._plan, task, look)
         self._records.keep(report.clip, report.done, report.attempts)
-        self._progress.count(report, ends=False)
+        self._progress.count(report)
 
 
 def _run(records: Journal, plan: Plan, out: Path, workers: Workers) -> Totals:
