@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from emotion_llama.build.journal import Journal, journal_url
 from emotion_llama.clip import Clip
 from emotion_llama.manifest import write_manifest
 
@@ -76,8 +77,11 @@ def test_twenty_kills_change_nothing(tmp_path: Path, llm: Any) -> None:
             kills += 1
     assert _finish(tmp_path, "killed") == steady
     assert len(unsteady.answered) == CLIPS
-    twice = {question: count for question, count in unsteady.answered.items() if count > 1}
-    assert not twice, f"{len(twice)} answered questions were asked again"
+    # an answer on its way when the blow fell never arrived, and may be asked for again: one a thread and kill at most
+    lost = sum(unsteady.answered.values()) - CLIPS
+    kept = Journal(journal_url(tmp_path / "killed", None))
+    assert kept.spent()[0] == CLIPS and lost <= KILLS
+    kept.close()
 
 
 def _start(folder: Path, out: str) -> subprocess.Popen[bytes]:
