@@ -26,6 +26,32 @@ class Answer(Generic[T]):
     model: str
 
 
+@dataclass(frozen=True)
+class _Question:
+    """One question as it is sent: for which clip and step, to whom. `turn`: see `Plan.keys`; `number`: of the try."""
+
+    clip: str
+    step: str
+    settings: WriterSettings
+    talk: Sequence[Message]
+    schema: Mapping[str, Any] | None
+    turn: int
+    number: int
+
+    @property
+    def key(self) -> str:
+        """What its answer is kept under: where it is asked, and for which clip, does not count."""
+        who = self.settings
+        asked = [who.model, who.temperature, who.max_tokens, who.extra, who.seed]
+        return digest([asked, self.schema, self.talk, self.turn, self.number])
+
+    @property
+    def seed(self) -> int | None:
+        """Another one at every try: the same would give the same useless answer."""
+        seed = self.settings.seed
+        return None if seed is None else seed + 1000 * self.turn + self.number
+
+
 class Asker:
     """Asks the endpoints of one build, and remembers every answer in the journal. Threads may share it."""
 
@@ -55,9 +81,8 @@ class Asker:
         talk = list(messages)
         wrong = ""
         for number in range(settings.most_answers):
-            asked = [settings.model, settings.temperature, settings.max_tokens, settings.extra, settings.seed]
-            key = digest([asked, schema, talk, turn, number])
-            call = self._journal.call(key) or self._pay(clip, step, endpoint, talk, schema, key, turn, number)
+            question = _Question(clip, step, settings, talk, schema, turn, number)
+            call = self._journal.call(question.key) or self._pay(question, self._endpoint(endpoint))
             try:
                 return Answer(read(call.answer), call.model)
             except ValueError as error:
@@ -73,18 +98,14 @@ class Asker:
             f"{settings.url}: {settings.most_answers} answers, none in the form asked for; last: {wrong}"
         )
 
-    def _pay(
-        self, clip: str, step: str, endpoint: str, talk: Sequence[Message], schema: Mapping[str, Any] | None, key: str,
-        turn: int, number: int,
-    ) -> Call:  # fmt: skip
-        settings = self._settings[endpoint]
-        self._here.clip, self._here.step = clip, step
-        seed = None if settings.seed is None else settings.seed + 1000 * turn + number
-        reply = self._endpoint(endpoint).complete(talk, json_schema=schema, seed=seed)
+    def _pay(self, question: _Question, endpoint: Endpoint) -> Call:
+        settings = question.settings
+        self._here.clip, self._here.step = question.clip, question.step
+        reply = endpoint.complete(question.talk, json_schema=question.schema, seed=question.seed)
         tokens_in, tokens_out = reply.prompt_tokens or 0, reply.completion_tokens or 0
         cost = (tokens_in * settings.price_in + tokens_out * settings.price_out) / MILLION
         call = Call(reply.text, reply.model, reply.prompt_tokens, reply.completion_tokens, cost)
-        self._journal.keep_call(key, call)
+        self._journal.keep_call(question.key, call)
         return call
 
     def _endpoint(self, name: str) -> Endpoint:

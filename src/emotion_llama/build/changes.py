@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
 
 from emotion_llama.build.entry import ENTRIES, REJECTED
@@ -24,11 +25,18 @@ def tell_changes(records: Journal, config: BuildConfig, key: str, out: Path, con
         return
     console = console or Console(stderr=True)
     console.print(f"{out} was built with other settings ({old_key[:12]}, now {key[:12]}):", soft_wrap=True)
-    for line in differences(BuildConfig.model_validate_json(before), config):
+    for line in _differences(before, config):
         console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     kept = keep_earlier(out, old_key)
     if kept is not None:
         console.print(f"  its data set is kept in {kept}; steps that do not depend on what changed are not repeated")
+
+
+def _differences(before: str, after: BuildConfig) -> list[str]:
+    try:
+        return differences(BuildConfig.model_validate_json(before), after)
+    except ValidationError:
+        return ["a version of this program, which had other settings"]
 
 
 def differences(before: BuildConfig, after: BuildConfig) -> list[str]:

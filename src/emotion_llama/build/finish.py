@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from emotion_llama import __version__
 from emotion_llama.build.changes import BUILD
-from emotion_llama.build.entry import ENTRIES, REJECTED, Entry, Rejected, StepMark, write_lines
+from emotion_llama.build.entry import ENTRIES, REJECTED, Entry, Part, Rejected, StepMark, write_lines
 from emotion_llama.build.journal import Journal
 from emotion_llama.build.plan import Plan, PlannedWhole
 from emotion_llama.build.preview import PREVIEWS, preview_path
+from emotion_llama.build.remarks import remarks
 from emotion_llama.build.step import OutcomeKind, assemble, digest
 from emotion_llama.build.whole import Candidate, Decision
 from emotion_llama.errors import OutputError
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Totals:
-    """What became of the clips. `failed`: stopped at an error, to be tried again."""
+    """What became of the clips. `failed`: stopped at an error, to be tried again. `remarks`: what is amiss."""
 
     entries: int
     rejected: int
     failed: int
     emotions: dict[str, int]
+    remarks: tuple[str, ...] = ()
 
 
 def finish(records: Journal, plan: Plan, out: Path, knowns: Iterable[Known]) -> Totals:
@@ -84,6 +86,8 @@ def _write(
     dropped = {names[place]: (step, one.words) for place, step, one in decided if one.kind == "rejected"}
     parts = {names[place]: one.part for place, _, one in decided if one.part is not None}
     emotions: Counter[str] = Counter()
+    sides: Counter[Part] = Counter()
+    why_not: Counter[str] = Counter()
     written: set[str] = set()
 
     def entries() -> Iterator[Entry]:
@@ -92,6 +96,7 @@ def _write(
                 known = Known(records, plan, name)
                 entry = _entry(known, plan, out).model_copy(update={"part": parts.get(name)})
                 emotions[entry.clip.emotion or ""] += 1
+                sides.update([entry.part] if entry.part else [])
                 _write_preview(records, known, out, written)
                 yield entry
 
@@ -100,15 +105,18 @@ def _write(
             known = Known(records, plan, name)
             if known.rejected_at is not None:
                 step = known.rejected_at.name
+                why_not[step] += 1
                 yield Rejected(clip=name, step=step, reason=known.found[step].words)
             elif name in dropped:
+                why_not[dropped[name][0]] += 1
                 yield Rejected(clip=name, step=dropped[name][0], reason=dropped[name][1])
 
     count = write_lines(entries(), out / ENTRIES)
     _forget_previews(out, written)
     gone = write_lines(rejected(), out / REJECTED)
     _write_build(plan, out)
-    return Totals(count, gone, failed, dict(sorted(emotions.items())))
+    said = remarks(plan, emotions, sides, why_not)
+    return Totals(count, gone, failed, dict(sorted(emotions.items())), tuple(said))
 
 
 def _entry(known: Known, plan: Plan, out: Path) -> Entry:
@@ -135,14 +143,7 @@ def _write_preview(records: Journal, known: Known, out: Path, written: set[str])
         return
     path = preview_path(out, known.clip.clip)
     written.add(path.name)
-    try:
-        if not path.is_file() or path.read_bytes() != data:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
-            part.write_bytes(data)
-            part.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error}); make room and give the same command again") from error
+    _put(path, data)
 
 
 def _forget_previews(out: Path, written: set[str]) -> None:
@@ -156,10 +157,18 @@ def _write_build(plan: Plan, out: Path) -> None:
     from emotion_llama.build.run import shown_settings
 
     row = {"key": plan.key, "package": f"emotion-llama {__version__}", "settings": shown_settings(plan.config)}
-    path = out / BUILD
+    _put(out / BUILD, (json.dumps(row, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Write a file, whole or not at all; one that holds these bytes stays as it is."""
     part = path.with_suffix(".part")
     try:
-        part.write_text(json.dumps(row, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if path.is_file() and path.read_bytes() == data:
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
         part.replace(path)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise OutputError(f"{path}: cannot be written ({error}); make room and give the same command again") from error

@@ -31,11 +31,20 @@ def held(dataset: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputError(f"{dataset}: cannot be written ({error}); give another --out") from error
     try:
-        (dataset / HOLDER).write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
+        _sign(dataset / HOLDER)
         yield
         (dataset / HOLDER).unlink(missing_ok=True)
     finally:
         lock.release()
+
+
+def _sign(path: Path) -> None:
+    try:
+        path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"{path.parent}: cannot be written ({error}); make room and give the same command again"
+        ) from error
 
 
 def holder(dataset: Path) -> str | None:

@@ -11,17 +11,21 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sql
-from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from pydantic import ValidationError
+from sqlalchemy.engine import Connection
 
+from emotion_llama.build.database import damaged, open_database, reading, writing
 from emotion_llama.build.step import Found, Outcome, OutcomeKind
-from emotion_llama.clip import Clip
-from emotion_llama.errors import ManifestError, OutputError, UsageError
+from emotion_llama.clip import Clip, Record
+from emotion_llama.errors import ManifestError, UsageError
+
+R = TypeVar("R", bound=Record)
 
 JOURNAL = "journal.sqlite"
 FORM = "1"
@@ -129,9 +133,7 @@ class Journal:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = _open(url)
-        with self._write() as connection:
-            _tables.create_all(connection)
+        self._engine = open_database(url, _tables)
         form = self.fact("form")
         if form is None:
             self.note("form", FORM)
@@ -187,7 +189,7 @@ class Journal:
             row = connection.execute(query).first()
         if row is None:
             raise UsageError(f"{name}: no clip of this data set; `build status` lists how many there are")
-        return Clip.model_validate_json(row[0]), int(row[1])
+        return self._record(Clip, row[0]), int(row[1])
 
     def another_round(self, names: Sequence[str]) -> None:
         """Ask language models anew for these clips: their answers so far were of no use."""
@@ -203,7 +205,7 @@ class Journal:
         with self._read() as connection:
             rows = connection.execute(query).all()
         return {
-            step: Outcome(step=step, kind=_kind(kind), found=Found.model_validate_json(found))
+            step: Outcome(step=step, kind=_kind(kind), found=self._record(Found, found))
             for step, key, kind, found in rows
             if keys.get(step) == key
         }
@@ -280,61 +282,22 @@ class Journal:
         with self._read() as connection:
             return [(step, _kind(kind), words) for step, kind, words in connection.execute(query)]
 
-    def _read(self) -> Any:
-        return self._engine.connect()
+    def _read(self) -> AbstractContextManager[Connection]:
+        return reading(self._engine)
 
-    def _write(self) -> Any:
-        return _Writing(self._engine)
+    def _write(self) -> AbstractContextManager[Connection]:
+        return writing(self._engine)
 
-
-class _Writing:
-    """A transaction whose failures are ours to explain."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._context = engine.begin()
-        self._engine = engine
-
-    def __enter__(self) -> Any:
+    def _record(self, kind: type[R], text: str) -> R:
         try:
-            return self._context.__enter__()
-        except SQLAlchemyError as error:
-            raise _unwritable(self._engine, error) from error
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        try:
-            self._context.__exit__(kind, error, trace)
-        except SQLAlchemyError as failed:
-            raise _unwritable(self._engine, failed) from failed
-        if isinstance(error, DBAPIError):
-            raise _unwritable(self._engine, error) from error
+            return kind.model_validate_json(text)
+        except ValidationError as error:
+            raise damaged(self._engine, f"a row holds no {kind.__name__}: {error.errors()[0]['msg']}") from error
 
 
 def journal_url(dataset: Path, url: str | None) -> str:
     """Give the database's URL: as given, or SQLite in the data set's folder."""
     return url or f"sqlite:///{(dataset / JOURNAL).resolve()}"
-
-
-def _open(url: str) -> Engine:
-    try:
-        engine = sql.create_engine(url)
-    except (SQLAlchemyError, ModuleNotFoundError) as error:
-        raise UsageError(f"journal {_shown(url)}: expected a database URL that SQLAlchemy opens ({error})") from error
-    if engine.dialect.name == "sqlite":
-        sql.event.listen(engine, "connect", _into_wal)
-    try:
-        with engine.connect():
-            pass
-    except SQLAlchemyError as error:
-        if isinstance(error, OperationalError) or "not a database" in str(error):
-            raise ManifestError(f"journal {_shown(url)}: cannot be opened ({_first_line(error)})") from error
-        raise ManifestError(f"journal {_shown(url)}: not a journal ({_first_line(error)})") from error
-    return engine
-
-
-def _into_wal(connection: Any, _: Any) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute("PRAGMA busy_timeout=30000")
 
 
 def _attempt_row(attempt: Attempt) -> dict[str, Any]:
@@ -347,23 +310,3 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
 
 def _kind(word: str) -> OutcomeKind:
     return "rejected" if word == "rejected" else "done"
-
-
-def _unwritable(engine: Engine, error: Exception) -> OutputError:
-    where = _shown(str(engine.url.render_as_string(hide_password=True)))
-    why = _first_line(error)
-    if "full" in why:
-        return OutputError(f"journal {where}: the disk is full; make room and give the same command again")
-    return OutputError(f"journal {where}: cannot be written ({why}); give the same command again when it can")
-
-
-def _first_line(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).splitlines()[0]
-
-
-def _shown(url: str) -> str:
-    """The URL without a password."""
-    try:
-        return sql.engine.make_url(url).render_as_string(hide_password=True)
-    except SQLAlchemyError:
-        return repr(url)

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import overload
 
+from pydantic import ValidationError
 from rich.console import Console
 
 from emotion_llama.build.asking import Asker
@@ -76,7 +77,13 @@ def stored_config(records: Journal, out: Path) -> BuildConfig:
         raise ManifestError(
             f"{out}: nothing was built here yet; give: emotion-llama build CONFIG --clips … --out {out}"
         )
-    return BuildConfig.model_validate_json(stored)
+    try:
+        return BuildConfig.model_validate_json(stored)
+    except ValidationError as error:
+        raise ManifestError(
+            f"{out}: its settings were written by another version ({error.errors()[0]['msg']}); give the whole "
+            f"command: emotion-llama build CONFIG --clips … --out {out}"
+        ) from error
 
 
 @contextmanager

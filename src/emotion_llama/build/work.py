@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from emotion_llama.build.entry import Entry
 from emotion_llama.build.journal import Attempt, AttemptKind, Done
 from emotion_llama.build.look import Look, Tools
 from emotion_llama.build.plan import BuildConfig, Plan, make_plan
 from emotion_llama.build.step import Found, Outcome, Planned, Reject, assemble
 from emotion_llama.clip import Clip
-from emotion_llama.errors import AssetError, EmotionLlamaError, OutputError
+from emotion_llama.errors import AssetError, EmotionLlamaError, ManifestError, MediaError, OutputError
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def make_worker(config: BuildConfig) -> Callable[[Task], Report]:
 def take_steps(plan: Plan, task: Task, look: Look) -> Report:
     """Take the steps of a task until one rejects the clip or fails.
 
-    Raises `AssetError` and `OutputError`: missing weights and a full disk are no fault of a clip.
+    Raises `AssetError`, `OutputError` and `ManifestError`: missing weights, a full disk and a damaged journal are no
+    fault of a clip.
     """
     found = dict(task.found)
     done: list[Done] = []
@@ -59,7 +61,7 @@ def take_steps(plan: Plan, task: Task, look: Look) -> Report:
         start_s = time.monotonic()
         try:
             one = _take(plan, planned, task, found, look)
-        except (AssetError, OutputError):
+        except (AssetError, ManifestError, OutputError):
             raise
         except Exception as error:
             attempts.append(_attempt(task, planned, "failed", _told(error), start_s))
@@ -74,17 +76,27 @@ def take_steps(plan: Plan, task: Task, look: Look) -> Report:
 
 def _take(plan: Plan, planned: Planned, task: Task, found: Mapping[str, Found], look: Look) -> Done:
     entry = assemble(task.clip, plan.visible(planned, found))
-    result = planned.step.run(entry, planned.settings, look)
-    kept = None
+    result, kept = _run(planned, entry, look)
     if isinstance(result, Reject):
         outcome = Outcome(step=planned.name, kind="rejected", found=Found(words=result.reason))
     else:
         outcome = Outcome(step=planned.name, kind="done", found=result)
-        if planned.step.takes_print is not None:
-            kept = planned.step.takes_print(entry, planned.settings, look)
     probed = outcome.found if planned.name == "probe" else found.get("probe")
     sha256 = probed.source.sha256 if probed is not None and probed.source is not None else None
     return Done(plan.keys(task.clip, sha256, task.turn)[planned.name], outcome, kept)
+
+
+def _run(planned: Planned, entry: Entry, look: Look) -> tuple[Found | Reject, bytes | None]:
+    """Run a step. A recording that shows its damage only now is rejected; one that is gone fails: it may come back."""
+    takes_print = planned.step.takes_print
+    try:
+        result = planned.step.run(entry, planned.settings, look)
+        kept = takes_print(entry, planned.settings, look) if takes_print and isinstance(result, Found) else None
+    except MediaError as error:
+        if not look.path.exists():
+            raise
+        return Reject(reason=f"cannot be read: {error}"), None
+    return result, kept
 
 
 def _attempt(task: Task, planned: Planned, kind: AttemptKind, words: str, start_s: float) -> Attempt:

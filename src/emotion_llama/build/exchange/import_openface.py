@@ -7,15 +7,16 @@ from pathlib import Path
 
 from emotion_llama.build.entry import Entry, Faces, Peak, Rejected
 from emotion_llama.build.exchange.merr import FRAMES
-from emotion_llama.build.exchange.openface import BLINK, MIN_CONFIDENCE, FaceTable, Row, read_openface
+from emotion_llama.build.exchange.openface import BLINK, FaceTable, Row, read_openface
 from emotion_llama.build.exchange.recordings import absolute
 from emotion_llama.build.exchange.source import Imported, ImportSource, rejected
 from emotion_llama.build.exchange.units import unit_name
 from emotion_llama.clip import Clip, Observation
 from emotion_llama.errors import ManifestError
+from emotion_llama.measurements import OPENFACE_SOURCE
+from emotion_llama.perception.au_tables import MIN_CONFIDENCE
 from emotion_llama.perception.describe import word_table
 
-OPENFACE_SOURCE = "openface-2.2"
 RULE = "sum"
 """How the peak frame is chosen: the largest sum of intensities, the blink left out."""
 

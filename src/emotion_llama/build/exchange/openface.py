@@ -15,9 +15,8 @@ from pathlib import Path
 
 from emotion_llama.build.exchange.units import unit_number
 from emotion_llama.errors import ManifestError
+from emotion_llama.perception.au_tables import MIN_CONFIDENCE
 
-MIN_CONFIDENCE = 0.75
-"""Below it, or without success, a row does not count: OpenFace's own limit for a usable face."""
 BLINK = 45
 
 
