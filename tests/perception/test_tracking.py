@@ -9,6 +9,7 @@ from emotion_llama.perception.crop import Region
 from emotion_llama.perception.geometry import neutral_face
 from emotion_llama.perception.mesh import box_of_mesh
 from emotion_llama.perception.see import main_track, read_faces
+from emotion_llama.perception.surround import colours_apart, surround_colours
 from emotion_llama.perception.tracking import MESHED, FaceTracker
 
 Place = tuple[float, float, float]  # centre x, y and eye distance, px
@@ -73,6 +74,19 @@ def test_number_survives_a_short_gap_and_not_a_long_one() -> None:
     assert [len(found.samples) for found in long] == [8, 8]
 
 
+def test_what_is_forgotten_is_gone_and_numbers_go_on() -> None:
+    face: list[Place] = [(150, 120, 30)]
+    scene = Scene([face] * 30 + [[]] * 60 + [face] * 30)
+    tracker = FaceTracker(scene, scene)
+    most = 0
+    for frame in frames_of(scene):
+        tracker.update(frame)
+        tracker.forget(frame.time_s - 0.5)
+        most = max(most, sum(len(track.samples) for track in tracker.tracks()))
+    (left,) = tracker.tracks()
+    assert most <= 10 and left.track == 1 and left.samples[0].time_s >= 119 / 15 - 0.5
+
+
 def test_two_faces_do_not_swap() -> None:
     scene = Scene([[(100, 120, 30), (350.0 - at, 120, 30)] for at in range(30)])
     tracks = track(scene).tracks()
@@ -122,3 +136,29 @@ def test_expressions_have_a_row_for_each_sample_also_when_crops_are_shared() -> 
     tracker.share_crops(4)
     crops = {id(sample.crop) for sample in tracker.tracks()[0].samples}
     assert len(crops) == 5
+
+
+def test_a_cut_ends_tracks_and_another_face_at_the_same_place_is_another() -> None:
+    scene = Scene([[(150, 120, 30)]] * 24)
+    views = [np.random.default_rng(seed).integers(0, 255, (6, 24, 3)).astype(np.uint8) for seed in (1, 2)]
+    tracker = FaceTracker(scene, scene)
+    for frame in frames_of(scene):
+        view = views[frame.index // 12].repeat(40, axis=0).repeat(40, axis=1)
+        view[0, 0, 0] = frame.index
+        tracker.update(Frame(view, frame.index, frame.time_s))
+    assert tracker.cuts_s == (12 / 15.0,)
+    assert [len(found.samples) for found in tracker.tracks()] == [12, 12]
+    assert [found.track for found in tracker.tracks()] == [0, 1]
+
+
+def test_colours_around_a_face_are_remembered() -> None:
+    box = box_of_mesh(mesh_at((480, 120, 30)), 0.9)
+    picture = np.zeros((240, 960, 3), np.uint8)
+    picture[:, :, 0] = 200
+    red, same = surround_colours(picture, box), surround_colours(picture + 0, box)
+    blue = surround_colours(np.ascontiguousarray(picture[:, :, ::-1]), box)
+    assert colours_apart(red, same) == 0.0
+    assert colours_apart(red, blue) == 1.0
+    assert colours_apart(red, None) is None
+    close = box_of_mesh(mesh_at((480, 120, 200)), 0.9)  # fills the picture: no hair, no clothes
+    assert surround_colours(picture, close) is None

@@ -8,7 +8,7 @@ the person has few recordings. For one linear layer this equals subtracting mean
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +30,14 @@ SHRINKAGE = 4.0
 
 @dataclass(frozen=True)
 class PersonBaseline:
-    """The mean of each encoder output (E,) over `clips` recordings of one person."""
+    """The mean of each encoder output (E,) over `clips` recordings of one person.
+
+    `counts`: how many of the recordings have an output, where not all do; by it the difference is shrunk.
+    """
 
     means: dict[str, Rows]
     clips: int
+    counts: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, encoded: Sequence[Mapping[str, Rows]]) -> PersonBaseline:
@@ -47,22 +51,24 @@ class PersonBaseline:
                 "the person's own traits and one passing mood cannot be told apart"
             )
         names = {name for one in encoded for name in one}
+        counts = {name: sum(name in one for one in encoded) for name in sorted(names)}
         means = {
             name: np.mean([one[name].mean(axis=0) for one in encoded if name in one], axis=0).astype(np.float32)
-            for name in sorted(names)
-            if sum(name in one for one in encoded) >= LEAST
+            for name, count in counts.items()
+            if count >= LEAST
         }
-        return cls(means, len(encoded))
+        return cls(means, len(encoded), {name: counts[name] for name in means})
 
     def recentred(self, encoded: Mapping[str, Rows], population: Mapping[str, Rows]) -> dict[str, Rows]:
         """Move a clip's outputs by the person's difference from `population` (name → (E,)).
 
         Outputs that the population does not name stay as they are: pictures of the whole scene, movement.
         """
-        share = self.clips / (self.clips + SHRINKAGE)
         found = dict(encoded)
         for name, rows in encoded.items():
             if name in population and name in self.means:
+                count = self.counts.get(name, self.clips)
+                share = count / (count + SHRINKAGE)
                 found[name] = (rows - share * (self.means[name] - population[name])).astype(np.float32)
         return found
 

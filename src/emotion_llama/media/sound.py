@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -72,16 +73,57 @@ def iter_waveform(
         check_span(path, start_s, end_s, header_duration_s(container))
         first_s = start_s or 0.0
         limit = None if end_s is None else round((end_s - first_s) * SAMPLE_RATE_HZ)
-        pieces = _placed(container, stream, first_s, end_s, notes)
-        yield from _chunked(_limited(pieces, limit), round(chunk_s * SAMPLE_RATE_HZ), first_s)
+        pieces = _placed(container, stream, first_s, end_s, notes, SAMPLE_RATE_HZ)
+        mono = (piece.mean(axis=0, dtype=np.float32) for piece in pieces)
+        yield from _chunked(_limited(mono, limit), round(chunk_s * SAMPLE_RATE_HZ), first_s)
         if end_s is None and not notes.damaged:
             note_early_end(container, stream, notes)
 
 
-def _placed(
-    container: Any, stream: Any, start_s: float, end_s: float | None, notes: DecodeNotes
+@dataclass(frozen=True)
+class SoundForm:
+    """How sound is stored: samples a second, and one channel or two (of more, two are mixed)."""
+
+    rate_hz: int
+    channels: Literal[1, 2]
+
+
+def sound_form(path: Path) -> SoundForm | None:
+    """How the sound of a recording is stored; `None` where there is none. Raises `MediaError`."""
+    with open_container(path) as container:
+        stream = sound_stream(container)
+        if stream is None:
+            return None
+        return SoundForm(int(stream.rate), 1 if stream.channels == 1 else 2)
+
+
+def iter_channels(
+    path: Path, form: SoundForm, *, start_s: float | None = None, end_s: float | None = None
 ) -> Iterator[NDArray[np.float32]]:
-    """Consecutive samples from `start_s` on: early ones cut off, holes and a late start filled with silence."""
+    """The sound of the span in `form`, placed in time like `read_waveform`, in pieces (C, S) as they are decoded.
+
+    The sound may end later than `end_s`, by one piece at most. Raises `MediaError`.
+    """
+    with open_container(path) as container:
+        stream = sound_stream(container)
+        if stream is not None:
+            layout = "mono" if form.channels == 1 else "stereo"
+            yield from _placed(container, stream, start_s or 0.0, end_s, DecodeNotes(), form.rate_hz, layout)
+
+
+def _placed(
+    container: Any,
+    stream: Any,
+    start_s: float,
+    end_s: float | None,
+    notes: DecodeNotes,
+    rate_hz: int,
+    layout: str | None = None,
+) -> Iterator[NDArray[np.float32]]:
+    """Consecutive samples (C, S) from `start_s` on: early ones cut off, holes and a late start filled with silence.
+
+    `layout` `None`: the channels that are stored.
+    """
     zero_s = origin_s(container)
     if start_s > 0:
         container.seek(int(max(0.0, start_s - PREROLL_S) * MICROSECONDS) + round(zero_s * MICROSECONDS), backward=True)
@@ -95,26 +137,27 @@ def _placed(
         if resampler is None or abs(frame_s - (at_s or 0.0)) > GAP_S:
             if resampler is not None:
                 tail = _resampled(resampler, None, notes)
-                yield tail[excess:]
-                excess = max(0, excess - len(tail))
+                yield tail[:, excess:]
+                excess = max(0, excess - tail.shape[1])
             lead_s = frame_s - max(at_s if at_s is not None else start_s, start_s)
-            yield np.zeros(max(0, round(lead_s * SAMPLE_RATE_HZ)), np.float32)
+            channels = len(frame.layout.channels) if layout is None else len(av.AudioLayout(layout).channels)
+            yield np.zeros((channels, max(0, round(lead_s * rate_hz))), np.float32)
             if at_s is None or frame_s > at_s:
-                excess = max(0, round(-lead_s * SAMPLE_RATE_HZ))
-            resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=SAMPLE_RATE_HZ)
+                excess = max(0, round(-lead_s * rate_hz))
+            resampler = av.AudioResampler(format="fltp", layout=layout or frame.layout, rate=rate_hz)
         at_s = frame_s + frame.samples / frame.sample_rate
         notes.reached(at_s)
         samples = _resampled(resampler, frame, notes)
-        yield samples[excess:]
-        excess = max(0, excess - len(samples))
+        yield samples[:, excess:]
+        excess = max(0, excess - samples.shape[1])
     if resampler is not None:
-        yield _resampled(resampler, None, notes)[excess:]
+        yield _resampled(resampler, None, notes)[:, excess:]
 
 
 def _resampled(resampler: Any, frame: Any | None, notes: DecodeNotes) -> NDArray[np.float32]:
-    """One frame (`None`: what the resampler still holds) as mono samples."""
-    parts = [part.to_ndarray().mean(axis=0, dtype=np.float32) for part in resampler.resample(frame)]
-    samples: NDArray[np.float32] = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    """One frame (`None`: what the resampler still holds) as samples (C, S)."""
+    parts = [part.to_ndarray() for part in resampler.resample(frame)]
+    samples: NDArray[np.float32] = np.concatenate(parts, axis=1) if parts else np.zeros((1, 0), np.float32)
     if not np.isfinite(samples).all():
         notes.damage("the sound holds values that are no numbers; they were taken as silence")
         samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)

@@ -16,7 +16,7 @@ from emotion_llama.clip import Observation, Record, VoiceMeasures
 from emotion_llama.measurements import EXPRESSIONS
 from emotion_llama.perception.claim_table import EXPRESSION_PREFIX
 from emotion_llama.perception.claims import WORD_PREFIX, Claim, plain_words
-from emotion_llama.perception.describe import MIN_EXPRESSION, emotional_words, word_table
+from emotion_llama.perception.describe import MIN_EXPRESSION, emotional_words, voice_steps, word_table
 
 Verdict = Literal["supported", "contradicted", "unverifiable"]
 
@@ -45,6 +45,20 @@ class CheckedClaim(Record):
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What was measured of one clip; `action_units` 0–5 by name, `transcript` `None` = not transcribed."""
+
+    evidence: tuple[Observation, ...]
+    action_units: Mapping[str, float]
+    voice: VoiceMeasures | None
+    transcript: str | None
+
+    def check(self, claims: Sequence[Claim]) -> tuple[CheckedClaim, ...]:
+        """Compare claims with these measurements."""
+        return check_claims(claims, self.evidence, self.action_units, self.voice, self.transcript)
+
+
+@dataclass(frozen=True)
 class _Measure:
     """One measured number."""
 
@@ -53,6 +67,7 @@ class _Measure:
     unit: str | None
     start_s: float | None = None
     end_s: float | None = None
+    norm: float | None = None
 
 
 def check_claims(
@@ -102,7 +117,7 @@ def _face_measures(seen: Sequence[Observation], action_units: Mapping[str, float
 def _voice_measures(seen: Sequence[Observation], voice: VoiceMeasures | None) -> dict[str, _Measure]:
     norms = word_table().voice
     found = {
-        o.name: _Measure(o.name, o.value, o.unit, o.start_s, o.end_s)
+        o.name: _Measure(o.name, o.value, o.unit, o.start_s, o.end_s, o.norm)
         for o in seen
         if o.channel == "voice" and o.name in norms and o.value is not None
     }
@@ -121,7 +136,7 @@ def _check_size(claim: Claim, measures: Mapping[str, _Measure]) -> CheckedClaim:
     if not known:
         return _verdict(claim, "unverifiable", None, f"{claim.name} was not measured")
     sides = (claim.direction,) if claim.direction else (-1, 1)
-    degrees = [(d, m, side) for m in known for side in sides if (d := _degree(m.name, side, m.value)) is not None]
+    degrees = [(d, m, side) for m in known for side in sides if (d := _degree(m, side)) is not None]
     if not degrees:
         return _against_other_side(claim, known[0])
     degree, measure, side = max(degrees, key=lambda row: row[0])
@@ -136,29 +151,26 @@ def _check_size(claim: Claim, measures: Mapping[str, _Measure]) -> CheckedClaim:
 
 def _against_other_side(claim: Claim, measure: _Measure) -> CheckedClaim:
     """The table has no norm on the side that is claimed; the other side, clearly reached, still contradicts."""
-    degree = _degree(measure.name, -claim.direction, measure.value)
+    degree = _degree(measure, -claim.direction)
     if degree is not None and degree > DOUBT and not claim.negated:
         return _verdict(claim, "contradicted", measure, _limit_words(measure, -claim.direction))
     return _verdict(claim, "unverifiable", measure, f"there is no norm for {measure.name} on this side")
 
 
-def _degree(name: str, side: int, value: float) -> float | None:
-    """How far a value is beyond the table's first step on a side, in steps; negative: short of it; `None`: no norm."""
-    steps = _steps(name, side)
-    return (value - steps[0]) / (steps[1] - steps[0]) if steps is not None else None
+def _degree(measure: _Measure, side: int) -> float | None:
+    """How far a measure is beyond its norm's first step on a side, in steps; negative: short of it; `None`: no norm."""
+    steps = _steps(measure, side)
+    return (measure.value - steps[0]) / (steps[1] - steps[0]) if steps is not None else None
 
 
-def _steps(name: str, side: int) -> tuple[float, float, float] | None:
-    table = word_table()
-    if name.startswith("AU") or name == _LARGEST:
-        return table.action_unit_steps if side == 1 else None
-    norm = table.voice[name]
-    phrase = norm.high if side == 1 else norm.low
-    return phrase.steps if phrase is not None else None
+def _steps(measure: _Measure, side: int) -> tuple[float, float, float] | None:
+    if measure.name.startswith("AU") or measure.name == _LARGEST:
+        return word_table().action_unit_steps if side == 1 else None
+    return voice_steps(measure.name, side, measure.norm)
 
 
 def _limit_words(measure: _Measure, side: int) -> str:
-    steps = _steps(measure.name, side)
+    steps = _steps(measure, side)
     limit = f"; a sign from {steps[0]:g} {'up' if steps[1] > steps[0] else 'down'}" if steps is not None else ""
     return f"{measure.name} measures {measure.value:g} {measure.unit or ''}".rstrip() + limit
 

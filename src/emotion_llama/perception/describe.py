@@ -7,23 +7,28 @@ inferred here: `supports` lists the emotions that the sources named in the table
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from emotion_llama.clip import Observation, Transcript, VoiceMeasures
 from emotion_llama.labels import canonical
+from emotion_llama.measurements import ACTION_UNIT_SOURCE as ACTION_UNIT_SOURCE
 from emotion_llama.measurements import (
+    ACTION_UNIT_SOURCES,
     ACTION_UNITS,
     EXPRESSIONS,
+    OWN_REST,
     ActionUnitSeries,
     FaceMeasures,
+    OwnMedian,
     SoundMeasures,
 )
 from emotion_llama.settings import Settings
 
-ACTION_UNIT_SOURCE = "mesh-au-1"
 EXPRESSION_SOURCE = "face-expression-1"
 VOICE_SOURCE = "voice-1"
 WORDS_SOURCE = "emotion-words-1"
@@ -48,11 +53,49 @@ class Phrase(Settings):
     steps: tuple[float, float, float] | None = None
 
 
+class OwnSteps(Settings):
+    """How far a measure departs from the person's own median before something is said, from slight to strong.
+
+    `scale`: "difference" in the measure's unit, "semitones" of a frequency, "share" of the median.
+    """
+
+    scale: Literal["difference", "semitones", "share"] = "difference"
+    low: tuple[float, float, float] | None = None
+    high: tuple[float, float, float] | None = None
+
+    def steps(self, side: int, median: float) -> tuple[float, float, float] | None:
+        """Values of the measure from which something is said above (`side` 1) or below (-1) a median."""
+        offsets = self.high if side == 1 else self.low
+        if offsets is None:
+            return None
+        first, second, third = (self._value(median, offset) for offset in offsets)
+        return first, second, third
+
+    def departure(self, value: float, median: float, unit: str) -> str:
+        """Say how far a value in `unit` lies from the median: "3.1 semitones over", "20 % under"."""
+        size = value - median
+        if self.scale == "semitones":
+            size, unit = float(12 * np.log2(value / median)), "semitones"
+        elif self.scale == "share":
+            size, unit = 100 * (value / median - 1), "%"
+        digits = 0 if self.scale == "share" else 1
+        return f"{abs(size):.{digits}f} {unit} {'over' if size >= 0 else 'under'}"
+
+    def _value(self, median: float, offset: float) -> float:
+        if self.scale == "semitones":
+            return float(median * 2 ** (offset / 12))
+        return median * (1 + offset) if self.scale == "share" else median + offset
+
+
 class VoiceNorm(Settings):
-    """The usual range of one voice measure and what is said outside it; `None` = nothing is said on that side."""
+    """The usual range of one voice measure and what is said outside it; `None` = nothing is said on that side.
+
+    `own`: the steps for a person whose own median is known; `None` = that changes nothing.
+    """
 
     unit: str
     confidence: float = 1.0
+    own: OwnSteps | None = None
     low: Phrase | None = None
     high: Phrase | None = None
     usual: Phrase | None = None
@@ -92,10 +135,11 @@ def describe_face(measures: FaceMeasures, speech_s: tuple[tuple[float, float], .
     return found
 
 
-def describe_voice(sound: SoundMeasures) -> list[Observation]:
+def describe_voice(sound: SoundMeasures, own: Mapping[str, OwnMedian] | None = None) -> list[Observation]:
     """Say how the voice sounds: each measure against the table's norm, with `direction` −1, 0 or 1.
 
-    A silent recording, or one without speech, gives one observation that says so.
+    `own`: the person's own medians, which then are the norm of the measures that they name. A silent recording, or one
+    without speech, gives one observation that says so.
     """
     if sound.silent:
         return [Observation(channel="voice", text="the recording is silent", source=VOICE_SOURCE, name="silence")]
@@ -105,7 +149,8 @@ def describe_voice(sound: SoundMeasures) -> list[Observation]:
         ]
     spans = sound.trace.speech_s if sound.trace is not None else ()
     start_s, end_s = (spans[0][0], spans[-1][1]) if spans else (None, None)
-    found = [_voice_observation(sound.voice, name, norm) for name, norm in word_table().voice.items()]
+    usual = own or {}
+    found = [_voice_observation(sound.voice, name, norm, usual.get(name)) for name, norm in word_table().voice.items()]
     return [o.model_copy(update={"start_s": start_s, "end_s": end_s}) for o in found if o is not None]
 
 
@@ -143,15 +188,26 @@ def strength(observation: Observation) -> float:
         return observation.value if observation.value is not None else 0.6
     if observation.name is None or observation.value is None:
         return 0.0
-    if observation.source == ACTION_UNIT_SOURCE:
+    if observation.source in ACTION_UNIT_SOURCES:
         step = _step(observation.value, table.action_unit_steps)
         return _STEP_SIZE[step] if step else _USUAL_SIZE
-    norm = table.voice.get(observation.name)
-    if norm is None:
+    if observation.name not in table.voice:
         return 0.0
-    side = norm.low if observation.direction == -1 else norm.high if observation.direction == 1 else None
-    step = _step(observation.value, side.steps) if side is not None and side.steps is not None else None
+    steps = voice_steps(observation.name, observation.direction, observation.norm) if observation.direction else None
+    step = _step(observation.value, steps) if steps is not None else None
     return _STEP_SIZE[step] if step else _USUAL_SIZE
+
+
+def voice_steps(name: str, side: int, own_median: float | None = None) -> tuple[float, float, float] | None:
+    """Values of a voice measure that are slight, clear and strong above (`side` 1) or below (-1) its norm.
+
+    The norm is the person's own median where it is given, else the table's. `None`: nothing is said on that side.
+    """
+    norm = word_table().voice[name]
+    phrase = norm.high if side == 1 else norm.low
+    if phrase is None:
+        return None
+    return phrase.steps if own_median is None or norm.own is None else norm.own.steps(side, own_median)
 
 
 def _step(value: float, steps: tuple[float, float, float]) -> str | None:
@@ -213,7 +269,7 @@ def _action_unit(series: ActionUnitSeries, peak: int, column: int, speech: bool)
     return Observation(
         channel="face",
         text=table.speech_phrase if speech else entry.phrase.format(much=table.adverbs[step]),
-        source=ACTION_UNIT_SOURCE,
+        source=series.source,
         name=f"AU{ACTION_UNITS[column]:02d}",
         value=value,
         unit="of 5",
@@ -222,21 +278,29 @@ def _action_unit(series: ActionUnitSeries, peak: int, column: int, speech: bool)
         end_s=end_s,
         confidence=_share(series.confidence[peak, column]),
         supports=() if speech else entry.supports,
+        note=_rest_words(series),
     )
 
 
+def _rest_words(series: ActionUnitSeries) -> str | None:
+    """What the sizes are above, where it is neither this recording's own rest nor an average face."""
+    return "above the person's own rest over other recordings" if series.baseline == OWN_REST else None
+
+
 def _resting(series: ActionUnitSeries, peak: int) -> Observation:
-    measured = series.intensity[peak, :-1]  # all but the blink
+    columns = [column for column, unit in enumerate(ACTION_UNITS) if unit in series.measured]
+    moved = [column for column in columns if ACTION_UNITS[column] != 45]
     return Observation(
         channel="face",
         text="the face stays close to its resting shape",
-        source=ACTION_UNIT_SOURCE,
+        source=series.source,
         name="largest_action_unit",
-        value=round(float(measured.max()), 2),
+        value=round(float(series.intensity[peak, moved].max(initial=0.0)), 2),
         unit="of 5",
         direction=0,
-        confidence=_share(series.confidence[peak].mean()),
+        confidence=_share(series.confidence[peak, columns].mean()),
         supports=("neutral", "calm"),
+        note=_rest_words(series),
     )
 
 
@@ -253,7 +317,7 @@ def _closed_eyes(series: ActionUnitSeries) -> list[Observation]:
         Observation(
             channel="face",
             text="the eyes stay closed for a while",
-            source=ACTION_UNIT_SOURCE,
+            source=series.source,
             name="AU45",
             value=round(value, 2),
             unit="of 5",
@@ -282,20 +346,25 @@ def _share(value: float | np.floating) -> float:
     return round(min(1.0, max(0.0, float(value))), 3)
 
 
-def _voice_observation(voice: VoiceMeasures, name: str, norm: VoiceNorm) -> Observation | None:
+def _voice_observation(voice: VoiceMeasures, name: str, norm: VoiceNorm, own: OwnMedian | None) -> Observation | None:
     value = getattr(voice, name)
     if value is None:
         return None
+    own = own if norm.own is not None else None
     chosen, direction, step = norm.usual, 0, None
     for side, way in ((norm.low, -1), (norm.high, 1)):
-        if side is not None and side.steps is not None and (reached := _step(value, side.steps)):
+        steps = voice_steps(name, way, own.median if own is not None else None)
+        if side is not None and steps is not None and (reached := _step(value, steps)):
             chosen, direction, step = side, way, reached
     if chosen is None:
         return None
+    text = chosen.phrase.format(much=word_table().adverbs[step] if step else "")
+    if own is not None and norm.own is not None and direction:
+        text += f", {norm.own.departure(float(value), own.median, norm.unit)} the speaker's own median"
     return Observation.model_validate(
         {
             "channel": "voice",
-            "text": chosen.phrase.format(much=word_table().adverbs[step] if step else ""),
+            "text": text,
             "source": VOICE_SOURCE,
             "name": name,
             "value": round(float(value), 2),
@@ -303,8 +372,14 @@ def _voice_observation(voice: VoiceMeasures, name: str, norm: VoiceNorm) -> Obse
             "direction": direction,
             "confidence": norm.confidence,
             "supports": chosen.supports,
+            "norm": None if own is None else round(own.median, 2),
+            "note": None if own is None else _norm_words(own, norm.unit),
         }
     )
+
+
+def _norm_words(own: OwnMedian, unit: str) -> str:
+    return f"compared with the speaker's own median of {own.median:.2f} {unit} over {own.n} recordings"
 
 
 def _emotional_word(word: str, emotion: str, transcript: Transcript) -> Observation:

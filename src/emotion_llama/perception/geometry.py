@@ -7,6 +7,7 @@ centres of the two eyes (about 63 mm in adults, so 0.016 is a millimetre). `y` p
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -23,8 +24,10 @@ CLOSED_LIPS = 0.04  # inner lips nearer than 2.5 mm: the mesh leaves a little ro
 _STORED = ("mesh", "mean", "covariance", "pose_slope")
 _RIGID_AXES = np.array([1.0, 1.0, 0.3])
 
-# name: (axis, points counted +, points counted -); left and right points are averaged together
-_DISTANCES: dict[str, tuple[int, tuple[int, ...], tuple[int, ...]]] = {
+Distances = Mapping[str, tuple[int, tuple[int, ...], tuple[int, ...]]]
+"""Name of a distance: (axis, points counted +, points counted -); left and right points are averaged together."""
+
+_DISTANCES: Distances = {
     "brow_inner_y": (1, (107, 55, 336, 285), (33, 133, 263, 362)),
     "brow_mid_y": (1, (105, 52, 334, 282), (33, 133, 263, 362)),
     "brow_outer_y": (1, (70, 46, 63, 53, 300, 276, 293, 283), (33, 133, 263, 362)),
@@ -103,11 +106,11 @@ def align(meshes_px: NDArray[np.float32], onto: Array) -> tuple[Array, Array]:
     return aligned, rotation
 
 
-def distances(aligned: Array) -> Array:
-    """(F, D) distances of aligned meshes (F, 468, 3), columns `FEATURES`, in inter-ocular units."""
+def distances(aligned: Array, table: Distances = _DISTANCES) -> Array:
+    """(F, D) distances of aligned meshes (F, 468, 3), columns as in the table (`FEATURES`), in inter-ocular units."""
     columns = [
         aligned[:, list(plus), axis].mean(axis=1) - aligned[:, list(minus), axis].mean(axis=1)
-        for axis, plus, minus in _DISTANCES.values()
+        for axis, plus, minus in table.values()
     ]
     return np.stack(columns, axis=1)
 
@@ -145,8 +148,7 @@ def measure_neutral(meshes_px: NDArray[np.float32]) -> NeutralFace:
     """The mean neutral face of many people, from one mesh (468, 3) each of faces that show no expression.
 
     The shipped file was made from neutral pictures of a public face collection, one a person, read by this package's
-    own detector and mesh. Heads turned over 20 degrees and open mouths are left out; values beyond three spreads are
-    pulled in before the covariance is taken.
+    own detector and mesh. Heads turned over 20 degrees and open mouths are left out.
     """
     first = meshes_px[0].astype(np.float64) * np.array([1.0, -1.0, -1.0])
     mesh = _in_eye_units(first)
@@ -157,16 +159,23 @@ def measure_neutral(meshes_px: NDArray[np.float32]) -> NeutralFace:
     aligned, rotations = align(meshes_px[frontal], mesh)
     values = distances(aligned)
     closed = values[:, FEATURES.index("lip_gap")] < CLOSED_LIPS
-    values, terms = values[closed], pose_terms(pose_deg(rotations[closed]))
+    return aggregate_neutral(np.median(aligned[closed], axis=0), values[closed], pose_deg(rotations[closed]))
+
+
+def aggregate_neutral(mesh: Array, values: Array, pose: NDArray[np.float32]) -> NeutralFace:
+    """The neutral face from its mean mesh and the distances (F, D) and poses (F, 3) of many people, one row each.
+
+    The trend with the pose is taken off; values beyond three spreads are pulled in before the covariance is taken.
+    """
+    terms = pose_terms(pose)
     slope = np.asarray(
         np.linalg.lstsq(np.column_stack([np.ones(len(terms)), terms]), values, rcond=None)[0][1:], dtype=np.float64
     )
     values = values - terms @ slope
-    still = np.asarray(np.median(aligned[closed], axis=0), dtype=np.float64)
     low, mean, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0)
     reach = 3 * (high - low) / 1.349
     covariance = np.asarray(np.cov(np.clip(values, mean - reach, mean + reach), rowvar=False), dtype=np.float64)
-    return NeutralFace(still, mean, covariance, slope, len(values))
+    return NeutralFace(np.asarray(mesh, dtype=np.float64), mean, covariance, slope, len(values))
 
 
 def _level(mesh: Array) -> Array:
