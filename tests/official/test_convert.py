@@ -51,6 +51,7 @@ def test_a_converted_folder_explains_itself_and_reloads_equal(converted: Path, t
     record = json.loads((converted / "export.json").read_text(encoding="utf-8"))
     assert {part["file"] for part in record["made_from"]} >= {"eva_vit_g.pth", "Emoation_LLaMA.pth", "tokenizer.model"}
     assert all(len(part["sha256"]) == 64 for part in record["made_from"])
+    assert all(path.stat().st_mode & 0o044 == 0o044 for path in converted.rglob("*.safetensors"))
     assert "Llama 2 Community License" in (converted / "LICENCES.md").read_text(encoding="utf-8")
     first = load_merged(converted)
     first.save_pretrained(tmp_path / "again")

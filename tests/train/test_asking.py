@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -208,3 +209,18 @@ def test_one_group_of_each_input_always_stays() -> None:
     found = hidden(("global", "local", "temporal"), **{"global": 0.5, "local": 0.5, "temporal": 0.5})
     alone = np.mean([kept == ["global"] for kept in found])
     assert alone == pytest.approx(share, abs=bound(share))
+
+
+def test_what_is_made_of_both_inputs_needs_both(make: Make) -> None:
+    example = make["voice"]("happy", "p0")
+    rows = np.zeros((1, 2), np.float32)
+    arrays = {"look": rows, "sound": rows, "both": rows}
+    example = replace(example, arrays=arrays)
+    groups = (
+        FeatureSettings(name="look", modality="video"),
+        FeatureSettings(name="sound", modality="audio"),
+        FeatureSettings(name="both", modality="audio", joint=True),
+    )
+    assert tuple(features_of(example, groups, {}, ("video", "audio"))) == ("look", "sound", "both")
+    assert tuple(features_of(example, groups, {}, ("audio", "text"))) == ("sound",)
+    assert tuple(features_of(example, groups, {}, ("video",))) == ("look",)

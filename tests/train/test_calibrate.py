@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,14 @@ import pytest
 
 from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.clip import Modality
-from emotion_llama.train.calibrate import LEAST, LEAST_FOR_WEIGHTS, PRIOR_WEIGHTS, best_temperature, calibrate
+from emotion_llama.train.calibrate import (
+    LEAST,
+    LEAST_FOR_WEIGHTS,
+    PRIOR_WEIGHTS,
+    best_temperature,
+    calibrate,
+    risk_curves,
+)
 from emotion_llama.train.validate import AS_MOVING, Answered, scores_of
 
 LABELS = tuple("abcde")
@@ -60,30 +68,6 @@ def test_each_combination_of_inputs_has_its_own_temperature() -> None:
     assert found.temperature["audio"] == pytest.approx(0.6, rel=0.25)
     assert found.temperature["video+text"] == pytest.approx(3.0, rel=0.25)
     assert 0.6 < found.default_temperature < 3.0
-
-
-def test_words_alone_learn_how_often_nothing_is_said() -> None:
-    rng, labels = np.random.default_rng(5), ("joy", "anger", "neutral", "rare")
-    true = np.array([0.0, 0.0, 2.0, 0.0])
-    answers = []
-    for number in range(1500):
-        raw = rng.standard_normal(4) * 2
-        raw[3] = -20.0  # nothing is ever about it: its bias stays 0
-        chances = np.exp((raw + true) / 1.5)
-        right = int(rng.choice(4, p=chances / chances.sum()))
-        answers.append(Answered(f"{number}", "lines", labels, raw, np.zeros(4), right, ("text",), 0.0))
-    found = calibrate(answers, "lines")
-    bias = found.label_bias["text"]
-    assert set(bias) == {"happy", "angry", "neutral"}
-    assert bias["neutral"] - bias["happy"] == pytest.approx(2.0, abs=0.35)
-    assert bias["happy"] == pytest.approx(bias["angry"], abs=0.35)
-    assert found.temperature["text"] == pytest.approx(1.5, rel=0.15)
-    assert scores_of(answers, found)["nll"] < scores_of(answers, found.model_copy(update={"label_bias": {}}))["nll"]
-    plain = Calibration(label_bias={"text": {"neutral": 2.0}})
-    even = {"joy": 0.0, "neutral": 0.0}
-    assert (
-        plain.probabilities(even, ["text"])["neutral"] > 0.8 and plain.probabilities(even, ["audio"])["neutral"] == 0.5
-    )
 
 
 def test_calibrated_answers_are_calibrated() -> None:
@@ -157,3 +141,20 @@ def test_a_head_counts_by_what_is_beside_it() -> None:
     assert beside.default_opinion_weight == found.default_opinion_weight
     alone = found.model_copy(update={"opinion_weight": {}})
     assert scores_of(answers[:200], found)["war"] > scores_of(answers[:200], alone)["war"]
+
+
+def test_curves_of_risk_are_counted_from_the_surest() -> None:
+    answers = [*_simulated(200, 2.0, seed=4), *_simulated(LEAST - 1, 1.0, inputs=("text",), seed=5)]
+    fitted = calibrate(answers, "people")
+    assert set(fitted.risk) == {"audio"}  # too few with words alone
+    curve = fitted.risk["audio"]
+    assert curve == risk_curves(answers, fitted)["audio"]
+    assert (curve[0].confidence, curve[0].share, curve[0].n) == (0.0, 1.0, 200) and curve[-1].n == LEAST
+    assert all(one.confidence <= two.confidence and one.n > two.n for one, two in itertools.pairwise(curve))
+    for point in curve[1:]:
+        chances = [fitted.probabilities(one.corrected(fitted), one.inputs) for one in answers[:200]]
+        sure = [
+            (c, one) for c, one in zip(chances, answers, strict=False) if max(c.values()) >= point.confidence - 1e-4
+        ]
+        wrong = [max(c, key=lambda label: c[label]) != one.labels[one.right] for c, one in sure]
+        assert len(wrong) == pytest.approx(point.n, abs=1) and np.mean(wrong) == pytest.approx(point.error, abs=0.02)

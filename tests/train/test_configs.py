@@ -28,7 +28,7 @@ FOLDER = ROOT / "configs" / "train"
 SHIPPED = sorted(FOLDER.glob("*.yaml"))
 PROMISED = {
     "paper-stage1", "paper-stage2", "paper-mer2023", "paper-dfew-tuned", "qlora-7b-24gb", "nano", "nano-meld",
-    "nano-features", "nano-voice", "nano-cross", "nano-dpo", "nano-grpo", "own-data",
+    "nano-features", "nano-inputs", "nano-voice", "nano-cross", "nano-dpo", "nano-grpo", "own-data",
     "projectors-only",
 }  # fmt: skip
 GUIDE = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
@@ -139,7 +139,7 @@ def test_the_voice_recipe_finds_the_features_of_nano_in_the_cache() -> None:
     assert voice.data.augment == config("nano").data.augment and voice.seed == config("nano").seed
 
 
-@pytest.mark.parametrize("name", ["nano", "nano-voice", "nano-cross", "nano-features"])
+@pytest.mark.parametrize("name", ["nano", "nano-voice", "nano-cross", "nano-features", "nano-inputs"])
 def test_the_held_out_actor_is_at_most_tested(name: str) -> None:
     data = config(name).data
     assert "Actor_05" in read_split(ROOT / "configs" / "splits" / "ravdess.json").test

@@ -11,7 +11,7 @@ from emotion_llama.train.config import CalibrationSettings, FeatureSettings
 from emotion_llama.train.extract import extract
 from emotion_llama.train.head_settings import HeadSettings
 from emotion_llama.train.material import Material, prepare, read_items
-from emotion_llama.train.questions import as_moving, calibration_questions, questions
+from emotion_llama.train.questions import as_moving, calibration_questions, each_alone, questions
 from tests.train.tiny_run import configured
 
 LABELS = ("happy", "sad", "angry")
@@ -58,3 +58,19 @@ def test_still_pictures_are_asked_once_more_as_moving_faces_are(tmp_path: Path) 
     (asked,) = as_moving(made, config, Material([], groups, {}, {}, {}, {}))
     assert asked.source == "press as moving" and list(asked.features) == ["says", "global"]
     assert list(made[0].features) == ["look", "says", "global"]
+
+
+def test_clips_with_both_inputs_are_asked_once_more_with_each_alone() -> None:
+    groups = (
+        FeatureSettings(name="look", modality="video"),
+        FeatureSettings(name="sound", modality="audio"),
+        FeatureSettings(name="both", modality="audio", joint=True),
+    )
+    material = Material([], groups, {}, {}, {}, {})
+    rows = {name: np.zeros((1, 2), np.float32) for name in ("look", "sound", "both")}
+    sample = TrainSample("a", "emotion", LABELS, "words", LABELS[0], rows, source="s")
+    alone = each_alone(sample, material)
+    assert [tuple(one.features) for one in alone] == [("look",), ("sound",)]
+    assert all(one.transcript is None and one.answer == sample.answer and one.clip == "a" for one in alone)
+    one_input = TrainSample("a", "emotion", LABELS, None, LABELS[0], {"look": rows["look"]}, source="s")
+    assert each_alone(one_input, material) == []

@@ -22,7 +22,7 @@ class FeatureGroup:
 
     `projector`: "linear" is the paper's; the others are described at `model.projector.Projector`. `labels`: where the
     row is a head's opinion, the emotions whose chances the numbers are. `still`: read from still pictures only, left
-    out where the face moves.
+    out where the face moves. `joint`: made from picture and sound together, left out unless both are read.
     """
 
     name: str
@@ -32,6 +32,11 @@ class FeatureGroup:
     projector: ProjectorKind = "linear"
     labels: tuple[str, ...] = ()
     still: bool = False
+    joint: bool = False
+
+    def needed(self) -> tuple[Literal["video", "audio"], ...]:
+        """Inputs without which this group cannot be read."""
+        return ("video", "audio") if self.joint else (self.modality,)
 
     def __post_init__(self) -> None:
         """A configuration read from JSON holds lists."""

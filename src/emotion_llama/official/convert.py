@@ -85,6 +85,8 @@ def convert_official(
             "tensors": [_told(t) for t in tables],
         }
         (folder / "LICENCES.md").write_text(LICENCES, encoding="utf-8")
+        for path in folder.rglob("*.safetensors"):
+            path.chmod(0o644)  # the library makes them private; a group shares one conversion
         (folder / MARKER).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return tables
 

@@ -141,7 +141,7 @@ def features_of(
     """
     found: dict[str, NDArray[np.float32]] = {}
     for group in groups:
-        if group.modality not in modalities or (group.still and MOVEMENT in example.arrays):
+        if not set(group.needed()) <= set(modalities) or (group.still and MOVEMENT in example.arrays):
             continue
         if group.head is not None:
             if example.id in opinions.get(group.head, {}):

@@ -126,10 +126,10 @@ def first_array(
     """Name the array of an input: what its first head reads, or its first feature group.
 
     A head for still pictures comes before those for all faces, which know less of a still; where the face moves, it is
-    none of the input's.
+    none of the input's. What is made from both inputs is neither's.
     """
     moves = MOVEMENT in example.arrays
-    mine = [group for group in groups if group.modality == modality and not (group.still and moves)]
+    mine = [group for group in groups if group.needed() == (modality,) and not (group.still and moves)]
     for group in sorted(mine, key=lambda group: not group.still):
         if group.head is not None and group.head in heads:
             return heads[group.head].array

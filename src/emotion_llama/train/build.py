@@ -152,10 +152,12 @@ def _trainee(
 def _group(group: FeatureSettings, heads: Mapping[str, EmotionHead], seen: Mapping[str, _Columns]) -> FeatureGroup:
     if group.head is not None:
         labels = heads[group.head].labels
-        return FeatureGroup(group.name, len(labels), 1, group.modality, group.projector, labels, group.still)
+        own = (group.name, len(labels), 1, group.modality, group.projector, labels, group.still, group.joint)
+        return FeatureGroup(*own)
     found = seen[group.name]
     tokens = group.tokens or found.tokens
-    return FeatureGroup(group.name, len(found.total), tokens, group.modality, group.projector, still=group.still)
+    own = (group.name, len(found.total), tokens, group.modality, group.projector, (), group.still, group.joint)
+    return FeatureGroup(*own)
 
 
 class _Columns:

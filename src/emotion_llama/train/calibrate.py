@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotion_llama.analyze.calibration import LEAST_CHANCE, Calibration, inputs_key, softmax
-from emotion_llama.labels import canonical, is_known
+from emotion_llama.analyze.calibration import LEAST_CHANCE, Calibration, RiskPoint, inputs_key, softmax
 from emotion_llama.train.validate import Answered
 
 TEMPERATURES = np.geomspace(0.3, 6.0, 61)
@@ -24,9 +23,8 @@ LEAST = 30
 LEAST_FOR_WEIGHTS = 100
 """The same for the weights of the heads, which are several numbers."""
 
-LEAST_OF_EMOTION = 5
-BIAS_PENALTY = 0.5
-"""Of squared biases, beside the summed loss of the answers."""
+RISK_POINTS = 20
+"""A curve of risk has at most so many points, each of at least `LEAST` answers."""
 
 Pairs = Sequence[tuple[NDArray[np.float64], int]]
 """Scores (L,) and the right one."""
@@ -52,7 +50,6 @@ def calibrate(answers: Sequence[Answered], about: str) -> Calibration:
         (Calibration(prior_weight=weight) for weight in PRIOR_WEIGHTS),
         key=lambda one: np.mean([_losses(_pairs(members, one)).min() for members in groups.values()]),
     )
-    found = found.model_copy(update={"label_bias": _biases(groups, found)})
     default, fitted = _temperatures(groups, lambda members: _pairs(members, found))
     found = found.model_copy(update={"default_temperature": default, "temperature": fitted})
     heads = sorted({head for answer in answers for head in answer.opinions})
@@ -62,7 +59,36 @@ def calibrate(answers: Sequence[Answered], about: str) -> Calibration:
         found = found.model_copy(update={"opinion_weight": _weights_by_inputs(weighed, found)})
         default, fitted = _temperatures(groups, lambda members: _pooled_pairs(members, found))
         found = found.model_copy(update={"default_pooled_temperature": default, "pooled_temperature": fitted})
-    return found.model_copy(update={"fitted_on": f"{about}; n = {len(answers)}"})
+    risk = risk_curves([answer for answer in answers if not answer.stands_in], found)
+    return found.model_copy(update={"risk": risk, "fitted_on": f"{about}; n = {len(answers)}"})
+
+
+def risk_curves(answers: Sequence[Answered], calibration: Calibration) -> dict[str, tuple[RiskPoint, ...]]:
+    """Of answers with the same inputs: how many are wrong among those that are at least so sure.
+
+    Points go from the least sure to the surest; combinations with fewer than `LEAST` answers have no curve. The same
+    answers made the temperatures, so the surest look a little better than they will be on other people.
+    """
+    by_inputs: dict[str, list[tuple[float, bool]]] = defaultdict(list)
+    for one in answers:
+        chances = calibration.probabilities(one.corrected(calibration), one.inputs, one.opinions)
+        best = max(chances, key=lambda label: chances[label])
+        by_inputs[inputs_key(one.inputs)].append((chances[best], best != one.labels[one.right]))
+    return {key: _risk_curve(some) for key, some in sorted(by_inputs.items()) if len(some) >= LEAST}
+
+
+def _risk_curve(answers: Sequence[tuple[float, bool]]) -> tuple[RiskPoint, ...]:
+    ranked = sorted(answers, key=lambda pair: -pair[0])
+    sizes = np.unique(np.linspace(len(ranked), LEAST, RISK_POINTS).round().astype(int))[::-1]
+    return tuple(
+        RiskPoint(
+            confidence=round(ranked[size - 1][0], 4) if size < len(ranked) else 0.0,
+            share=round(size / len(ranked), 4),
+            error=round(float(np.mean([wrong for _, wrong in ranked[:size]])), 4),
+            n=int(size),
+        )
+        for size in sizes
+    )
 
 
 def _temperatures(groups: Groups, pairs: Callable[[Sequence[Answered]], Pairs]) -> tuple[float, dict[str, float]]:
@@ -112,54 +138,18 @@ def _weights(groups: Groups, heads: Sequence[str], start: Calibration) -> dict[s
     return best
 
 
-def _biases(groups: Groups, start: Calibration) -> dict[str, dict[str, float]]:
-    """Fit what is added to each emotion's score where words are all there is, if there are enough such answers."""
-    key = inputs_key(["text"])
-    members = [one for group, some in groups.items() if group[1] == key for one in some]
-    return {key: fit_bias(members, start)} if len(members) >= LEAST_FOR_WEIGHTS else {}
-
-
-def fit_bias(answers: Sequence[Answered], start: Calibration) -> dict[str, float]:
-    """Give emotion → bias with the least penalised loss, fitted together with a temperature that is then left out.
-
-    Emotions that fewer than `LEAST_OF_EMOTION` answers are about keep 0: nothing is known of them.
-    """
-    from scipy.optimize import minimize
-
-    names = [[canonical(label) if is_known(label) else label for label in one.labels] for one in answers]
-    counts = Counter(row[one.right] for row, one in zip(names, answers, strict=True))
-    kept = sorted(name for name, count in counts.items() if count >= LEAST_OF_EMOTION)
-    pairs = _pairs(answers, start)
-    width = max(len(row) for row, _ in pairs)
-    scores, place = np.full((len(pairs), width), -np.inf), np.full((len(pairs), width), len(kept))
-    for number, ((row, _), words) in enumerate(zip(pairs, names, strict=True)):
-        scores[number, : len(row)] = row - row.max()
-        place[number, : len(row)] = [kept.index(word) if word in kept else len(kept) for word in words]
-    right = np.array([column for _, column in pairs])
-
-    def loss(parameters: NDArray[np.float64]) -> float:
-        bias = np.append(parameters[1:], 0.0)
-        table = scores * np.exp(parameters[0]) + bias[place]
-        table -= table.max(axis=1, keepdims=True)
-        chosen = table[np.arange(len(table)), right]
-        return float(np.mean(np.log(np.exp(table).sum(axis=1)) - chosen) + BIAS_PENALTY * (bias**2).sum() / len(table))
-
-    best = minimize(loss, np.zeros(1 + len(kept)), method="L-BFGS-B")
-    slope = float(np.exp(best.x[0]))
-    return {name: round(float(value) / slope, 3) for name, value in zip(kept, best.x[1:], strict=True)}
-
-
 def _pairs(answers: Sequence[Answered], calibration: Calibration) -> Pairs:
-    return [
-        (calibration.biased(answer.corrected(calibration), answer.inputs, answer.opinions), answer.right)
-        for answer in answers
-    ]
+    return [(_corrected(answer, calibration), answer.right) for answer in answers]
+
+
+def _corrected(answer: Answered, calibration: Calibration) -> NDArray[np.float64]:
+    return np.array(list(answer.corrected(calibration).values()))
 
 
 def _own(answer: Answered, calibration: Calibration) -> NDArray[np.float64]:
     """The language model's chances (L,) at its own temperature."""
     temperature = calibration.own_temperature(answer.inputs, answer.opinions)
-    return softmax(calibration.biased(answer.corrected(calibration), answer.inputs, answer.opinions) / temperature)
+    return softmax(_corrected(answer, calibration) / temperature)
 
 
 def _pooled_pairs(answers: Sequence[Answered], calibration: Calibration) -> Pairs:

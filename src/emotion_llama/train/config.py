@@ -47,15 +47,21 @@ class FeatureSettings(Settings):
     """One feature group that the language model reads, in prompt order.
 
     `head` names the emotion head whose probabilities this group is. Width and, where it is not given, the number of
-    tokens are those of the data. `still`: read from still pictures only, left out where the face moves.
+    tokens are those of the data. `still`: read from still pictures only, left out where the face moves. `joint`: made
+    from picture and sound together, left out unless both are read.
     """
 
     name: str
     modality: Literal["video", "audio"]
     still: bool = False
+    joint: bool = False
     tokens: int | None = Field(default=None, ge=1)
     projector: ProjectorKind = "linear"
     head: str | None = None
+
+    def needed(self) -> tuple[Literal["video", "audio"], ...]:
+        """Inputs without which this group cannot be read."""
+        return ("video", "audio") if self.joint else (self.modality,)
 
 
 class ModelSettings(Settings):
@@ -280,11 +286,16 @@ class ValidationSettings(Settings):
 
 
 class CalibrationSettings(Settings):
-    """Temperatures and prior weight, fitted on the validation side after training. `clips` a source; label `orders`."""
+    """Temperatures and prior weight, fitted on the validation side after training. `clips` a source; label `orders`.
+
+    `alone`: clips with picture and sound are asked about once more with each of the two alone, so that the model knows
+    how sure to be of one input.
+    """
 
     clips: int = Field(default=300, ge=1)
     combinations: int = Field(default=0, ge=0)
     orders: int = Field(default=4, ge=1)
+    alone: bool = False
 
 
 class TrainConfig(Settings):

@@ -49,7 +49,7 @@ VERSION = "3"
 SOUND_VERSION = "1"
 """Part of the keys of recordings: changes when only the features of sound change."""
 
-FACE_VERSION = "2"
+FACE_VERSION = "3"
 """Part of the keys of what may show a face: changes when only the features of faces change."""
 
 MOVING_VERSION = "1"

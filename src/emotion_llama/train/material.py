@@ -146,6 +146,7 @@ def _as_settings(group: FeatureGroup, heads: dict[str, EmotionHead]) -> FeatureS
         projector=group.projector,
         head=group.name if group.name in heads else None,
         still=group.still,
+        joint=group.joint,
     )
 
 

@@ -59,7 +59,18 @@ def calibration_questions(config: TrainConfig, settings: CalibrationSettings, ma
     left_out = {source.name for source in config.data.sources if not source.calibrate}
     asked = questions(config, material, "calibration", settings.clips, settings.combinations)
     kept = [sample for sample in asked if sample.source.removesuffix(SUFFIX) not in left_out]
-    return kept + as_moving(kept, config, material)
+    alone = [one for sample in kept for one in each_alone(sample, material)] if settings.alone else []
+    return kept + as_moving(kept, config, material) + alone
+
+
+def each_alone(sample: TrainSample, material: Material) -> list[TrainSample]:
+    """Give a question about picture and sound once more with each of the two alone, without words."""
+    needed = {group.name: group.needed() for group in material.groups}
+    parts = [
+        {name: rows for name, rows in sample.features.items() if needed[name] == (modality,)}
+        for modality in ("video", "audio")
+    ]
+    return [replace(sample, features=part, transcript=None) for part in parts] if all(parts) else []
 
 
 def as_moving(samples: Sequence[TrainSample], config: TrainConfig, material: Material) -> list[TrainSample]:
