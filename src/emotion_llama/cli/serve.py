@@ -1,0 +1,48 @@
+"""`emotion-llama serve`: one loaded model behind HTTP."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emotion_llama.errors import UsageError
+
+
+def serve(
+    model: Annotated[str, typer.Option(help="A preset's name or a checkpoint folder.")] = "nano",
+    host: Annotated[str, typer.Option(help="Other than loopback: only with a key file.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: any free one.")] = 8000,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    api_key_file: Annotated[Path | None, typer.Option(help="Keys, one a line: [name] key [YYYY-MM-DD].")] = None,
+    max_upload_mb: Annotated[int, typer.Option(help="Longest upload.")] = 200,
+    max_duration_s: Annotated[float, typer.Option(help="Longest recording.")] = 600.0,
+    queue: Annotated[int, typer.Option(help="Requests under way at a time; more are told to come back.")] = 32,
+    timeout_s: Annotated[float, typer.Option(help="Longest time to an answer.")] = 120.0,
+    keep: Annotated[Path | None, typer.Option(help="Folder in which results stay over a restart.")] = None,
+    retention_days: Annotated[float, typer.Option(help="Finished jobs and kept results are removed then.")] = 7.0,
+    jobs_db: Annotated[Path | None, typer.Option(help="File of the queue of jobs.")] = None,
+    no_page: Annotated[bool, typer.Option("--no-page", help="The interfaces for programs only.")] = False,
+) -> None:
+    """Answer over HTTP: a web page, analyses, jobs, and the chat interface that OpenAI's client speaks."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    from pydantic import ValidationError
+
+    from emotion_llama.serve.settings import ServeSettings
+
+    try:
+        settings = ServeSettings(
+            model=model, host=host, port=port, device=device, api_key_file=api_key_file, max_upload_mb=max_upload_mb,
+            max_duration_s=max_duration_s, queue=queue, timeout_s=timeout_s, keep=keep, retention_days=retention_days,
+            jobs_db=jobs_db, page=not no_page,
+        )  # fmt: skip
+    except ValidationError as error:
+        found = [": ".join([*map(str, e["loc"]), str(e["msg"]).removeprefix("Value error, ")]) for e in error.errors()]
+        raise UsageError("; ".join(found)) from None
+    try:
+        from emotion_llama.serve.run import serve as run
+    except ImportError as error:
+        raise UsageError(f"serving needs more than is installed ({error}); install emotion-llama[serve]") from error
+    run(settings)

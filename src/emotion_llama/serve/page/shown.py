@@ -1,0 +1,98 @@
+"""Results, progress and refusals → the HTML that the page shows. Everything from a recording is escaped."""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Template
+
+from emotion_llama.analyze.report import Drawing, report_of, templates
+from emotion_llama.analyze.writers import write_csv
+from emotion_llama.clip import Analysis
+from emotion_llama.errors import RequestError
+from emotion_llama.serve.page.words import Words
+from emotion_llama.serve.ticket import Event, Stage, Waiting
+
+
+@cache
+def _template(name: str) -> Template:
+    return templates("emotion_llama.serve.page", ".").get_template(f"{name}.html.j2")
+
+
+def result_html(drawing: Drawing, words: Words) -> str:
+    """The answer: emotion, reasons, warnings, probabilities, the frame; and files to download."""
+    shown = {**drawing, "w": words, "small": False, "heading": None, "downloads": _files(drawing)}
+    return _template("result").render(shown)
+
+
+def details_html(drawing: Drawing, words: Words) -> str:
+    """What the answer rests on: curves over time, words, evidence, facial actions, timings."""
+    return _template("details").render({**drawing, "w": words})
+
+
+def compared_html(sides: Mapping[str, Drawing], words: Words) -> str:
+    """Two results side by side, by their headings: what differs, without pictures and curves."""
+    columns = [
+        _template("result").render({**drawing, "w": words, "small": True, "heading": heading, "downloads": ()})
+        for heading, drawing in sides.items()
+    ]
+    return f'<div class="el-two">{"".join(columns)}</div>'
+
+
+def progress_html(event: Event | None, written: str, words: Words) -> str:
+    """What is being done, and what was written so far."""
+    stage = words["working"].format(stage="…")
+    if isinstance(event, Waiting):
+        stage = words["waiting"].format(before=event.before)
+    elif isinstance(event, Stage):
+        stage = words["working"].format(stage=words.get(f"stage_{event.name}", event.name))
+    text = f'<p class="written" aria-label="{escape(words["written"])}">{escape(written)}</p>' if written else ""
+    return f'<div class="el-status" role="status"><span class="stage">{escape(stage)}</span>{text}</div>'
+
+
+def refusal_html(refusal: RequestError, words: Words) -> str:
+    """Why there is no answer, in a sentence, and when to come back."""
+    later = words["retry"].format(seconds=refusal.retry_after_s) if refusal.retry_after_s is not None else ""
+    return f'<div class="el-error" role="alert"><b>{escape(words["failed"])}.</b> {escape(str(refusal))} {later}</div>'
+
+
+def player_html(path: str | None, words: Words) -> str:
+    """A player of a recording that was uploaded."""
+    if path is None:
+        return f'<div class="el-empty">{escape(words["player_empty"])}</div>'
+    address = f"gradio_api/file={quote(path)}"
+    kind, name = (mimetypes.guess_type(path)[0] or "").split("/")[0], escape(Path(path).name)
+    if kind == "image":
+        return f'<img src="{address}" alt="{name}">'
+    tag = "audio" if kind == "audio" else "video"
+    return f'<{tag} src="{address}" aria-label="{name}" controls playsinline preload="auto"></{tag}>'
+
+
+def _files(drawing: Drawing) -> list[tuple[str, str]]:
+    """The result as files inside the page: nothing is left on the service's disk."""
+    analysis: Analysis = drawing["a"]
+    stem = Path(analysis.clip).stem or "result"
+    contents = {
+        "json": ("application/json", analysis.model_dump_json(indent=2)),
+        "csv": ("text/csv", _csv(analysis)),
+        "html": ("text/html", report_of(drawing)),
+    }
+    return [(f"{stem}.{ending}", _data_uri(kind, text)) for ending, (kind, text) in contents.items()]
+
+
+def _csv(analysis: Analysis) -> str:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "row.csv"
+        write_csv([analysis], path)
+        return path.read_text(encoding="utf-8")
+
+
+def _data_uri(kind: str, text: str) -> str:
+    return f"data:{kind};charset=utf-8;base64,{base64.b64encode(text.encode()).decode()}"

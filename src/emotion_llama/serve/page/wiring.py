@@ -1,0 +1,110 @@
+"""Which button of the page does what: values of its fields in, values of its fields out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from emotion_llama.serve.page.actions import Actions, Choice, Given
+from emotion_llama.serve.page.sessions import Sessions
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+"""What all events have: no spinner of Gradio's, no name in an interface for programs."""
+
+Changes = AsyncIterator[tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Ties fields and buttons of one page to its actions."""
+
+    actions: Actions
+    sessions: Sessions
+
+    def answer(self, button: Any, inputs: list[Any], outputs: list[Any], *, with_words: bool = False) -> None:
+        """Analyse. `with_words`: the words as they stand in their field, the last of the inputs."""
+
+        async def run(
+            request: gr.Request, path: str | None, words: str, labels: str, own: str, tasks: list[str],
+            without: list[str], said: str | None = None,
+        ) -> Changes:  # fmt: skip
+            given = Given(path, words, said if with_words else None, self._gone(request))
+            async for html, drawing in self.actions.analyse(given, Choice(labels, own, tasks, without)):
+                if drawing is None:
+                    yield html, gr.skip(), gr.skip(), "", gr.skip()
+                    continue
+                heard, can_hear = drawing["a"].transcript.text or "", path is not None
+                told = gr.update(value=heard, visible=can_hear)
+                yield html, told, gr.update(visible=can_hear), self.actions.details(drawing), heard
+
+        button.click(run, inputs, outputs, **QUIET)
+
+    def compare(self, button: Any, inputs: list[Any], outputs: list[Any]) -> None:
+        """Analyse with two settings."""
+
+        async def run(
+            request: gr.Request, path: str | None, words: str, labels: str, own: str, tasks: list[str],
+            without: list[str], labels_b: str, own_b: str, without_b: list[str],
+        ) -> Changes:  # fmt: skip
+            one, other = Choice(labels, own, tasks, without), Choice(labels_b, own_b, tasks, without_b)
+            async for html in self.actions.compare(Given(path, words, gone=self._gone(request)), one, other):
+                yield html, ""
+
+        button.click(run, inputs, outputs, **QUIET)
+
+    def talk(self, chat: dict[str, Any], context: list[Any]) -> None:
+        """Ask in the chat: what was typed, or the question on a button."""
+
+        async def say(
+            request: gr.Request, message: str, history: list[dict[str, Any]], path: str | None, words: str, said: str,
+            heard: str, labels: str, own: str,
+        ) -> Changes:  # fmt: skip
+            if not message.strip():
+                return
+            told = [{"role": turn["role"], "content": turn["content"]} for turn in history or []]
+            # words that nobody changed are left to the recogniser, whose times the analysis has too
+            given = Given(path, words, said if said and said != heard else None, self._gone(request))
+            async for turns in self.actions.chat(given, Choice(labels, own), told, message):
+                yield turns, ""
+
+        def asker(question: str) -> Callable[..., Changes]:
+            async def asked(request: gr.Request, history: list[dict[str, Any]], *rest: Any) -> Changes:
+                async for turns, _ in say(request, question, history, *rest):
+                    yield turns, gr.skip()
+
+            return asked
+
+        outputs = [chat["history"], chat["message"]]
+        for trigger in (chat["send"].click, chat["message"].submit):
+            trigger(say, [chat["message"], chat["history"], *context], outputs, **QUIET)
+        for button in chat["questions"]:
+            button.click(asker(button.value), [chat["history"], *context], outputs, **QUIET)
+
+    def take(self, recording: Any, outputs: list[Any]) -> None:
+        """Show a recording that was given, and clear what was said about the last one."""
+
+        def taken(path: str | None, request: gr.Request) -> tuple[Any, ...]:
+            self.sessions.note(str(request.session_hash), path)
+            empty = f'<div class="el-empty">{escape(self.actions.words["answer_empty"])}</div>'
+            return (
+                self.actions.player(path),
+                empty,
+                gr.update(value="", visible=False),
+                gr.update(visible=False),
+                "",
+                "",
+                [],
+            )
+
+        recording.change(taken, [recording], outputs, **QUIET)
+
+    def forget(self, request: gr.Request) -> None:
+        """The page was closed."""
+        self.sessions.forget(str(request.session_hash))
+
+    def _gone(self, request: gr.Request) -> Any:
+        return self.sessions.gone(str(request.session_hash))

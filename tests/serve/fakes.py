@@ -1,0 +1,132 @@
+"""A model that answers at once, and never mixes two clips up. Loaded by path: the test folders are no packages."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from emotion_llama.analyze.report import Drawing, ReportMaterial, draw
+from emotion_llama.analyze.stopwatch import Stopwatch
+from emotion_llama.clip import Analysis, Clip, InputState, Provenance, Transcript
+from emotion_llama.errors import ModelError
+from emotion_llama.measurements import ACTION_UNITS, ActionUnitSeries
+from emotion_llama.serve.model import Box
+from emotion_llama.settings import AnalyzeSettings
+from emotion_llama.timeline import Window
+
+
+def own_mark(clip: Clip) -> str:
+    """What only this clip has: the hash of its content and words."""
+    content = clip.path.read_bytes() if clip.path is not None else b""
+    return hashlib.sha256(content + (clip.transcript or "").encode()).hexdigest()
+
+
+def made_up_material() -> ReportMaterial:
+    """A grey picture with a face, and ten seconds of curves."""
+    angles = np.linspace(0, 2 * np.pi, 468)
+    mesh = np.stack([80 + 30 * np.cos(angles), 60 + 40 * np.sin(angles), 0 * angles], axis=1)
+    times = np.linspace(0, 10, 40)
+    moves = np.abs(np.sin(times))[:, None] * np.linspace(0.5, 3, len(ACTION_UNITS))[None]
+    return ReportMaterial(
+        peak_rgb=np.full((120, 160, 3), 90, dtype=np.uint8),
+        mesh_px=mesh.astype(np.float32),
+        box_px=np.array([50, 20, 110, 100], dtype=np.float32),
+        action_units=ActionUnitSeries(
+            times.astype(np.float32),
+            moves.astype(np.float32),
+            np.ones_like(moves, dtype=np.float32),
+            np.zeros((40, 3), dtype=np.float32),
+            "own",
+        ),
+        duration_s=10.0,
+    )
+
+
+class FakeModel:
+    """The likeliest label is the first; the reason holds the clip's own mark. `seconds`: how long one takes.
+
+    `gate`: each analysis waits for it; `last_word`: the last word of a text waits for it; `begun` counts analyses.
+    """
+
+    name = "fake"
+    streams = True
+
+    def __init__(self, seconds: float = 0.0, gate: threading.Event | None = None) -> None:
+        self.seconds, self.gate, self.begun = seconds, gate, 0
+        self.last_word: threading.Event | None = None
+
+    def _pieces(self, text: str) -> Iterator[str]:
+        *first, last = text.split(" ")
+        yield from (f"{word} " for word in first)
+        if self.last_word is not None:
+            self.last_word.wait(20)
+        yield last
+
+    def warm(self) -> None:
+        pass
+
+    def card(self) -> Mapping[str, Any]:
+        return {"tasks": ["emotion"]}
+
+    def faces(self, clip: Clip, watch: Stopwatch) -> tuple[Box, ...]:
+        return ((0.25, 0.1, 0.5, 0.404), (0.0, 0.0, 1.2, 1.0))
+
+    def draw(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Drawing:
+        analysis = self.examine(clip, settings, watch)
+        return draw(analysis, ReportMaterial() if clip.path is None else made_up_material())
+
+    def examine(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Analysis:
+        self.begun += 1
+        if clip.transcript == "break":
+            raise RuntimeError("a secret of the server")
+        if clip.transcript == "refuse":
+            raise ModelError(f"{clip.path}: does not fit")
+        with watch.time("look"):
+            if self.gate is not None:
+                self.gate.wait(20)
+            time.sleep(self.seconds)
+        for start_s in range(3 if settings.timeline else 0):
+            watch.window(
+                Window(start_s=start_s, end_s=start_s + 1, emotion=None, confidence=None, probabilities={}, inputs=())
+            )
+        texts = {}
+        with watch.time("generate"):
+            for task in settings.tasks:
+                if task != "emotion":
+                    texts[task] = watch.written(task, self._pieces(f"{task} of {own_mark(clip)}."))
+        labels = settings.labels or ("happy", "sad")
+        share = 1 / (len(labels) + 1)
+        there = InputState(present=True, reason="present")
+        return Analysis(
+            clip=clip.clip,
+            duration_s=None,
+            emotion=labels[0],
+            labels=(),
+            valence=None,
+            confidence=2 * share,
+            probabilities={label: share * (1 + (place == 0)) for place, label in enumerate(labels)},
+            label_scores=None,
+            order_sensitivity=None,
+            reasoning=texts.get("reason"),
+            visual=texts.get("visual"),
+            audio=texts.get("audio"),
+            evidence=(),
+            transcript=Transcript(text=clip.transcript, source="given"),
+            peak_frame=None,
+            faces=(),
+            action_units={},
+            voice=None,
+            inputs={"video": there, "audio": InputState(present=clip.path is not None, reason="silent"), "text": there},
+            warnings=(),
+            timings_s={},
+            raw=dict(texts),
+            provenance=Provenance(
+                package="emotion-llama 0", model="fake", weights_sha256=None, weights_licence=None, prompt_version="1",
+                layout="aligned", label_orders=1, seed=0, device="cpu", dtype="float32", versions={},
+            ),
+        )  # fmt: skip

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("prometheus_client", reason="serving needs emotion-llama[serve]")
+
+from emotion_llama.clip import Analysis, Clip
+from emotion_llama.errors import RequestError
+from emotion_llama.serve.service import AnalyzeRequest, Done, Service, Stage, Text, Waiting
+from emotion_llama.serve.settings import ServeSettings
+from emotion_llama.settings import AnalyzeSettings
+
+BOTH = AnalyzeSettings(tasks=("emotion", "reason"))
+
+
+def words(text: str, settings: AnalyzeSettings = BOTH, **more: Any) -> AnalyzeRequest:
+    return AnalyzeRequest(Clip(clip="text", transcript=text), settings, **more)
+
+
+def in_service(model: Any, use: Callable[[Service], Any]) -> Any:
+    async def run() -> Any:
+        service = Service(lambda: model, ServeSettings())
+        await service.start()
+        while not service.ready:
+            await asyncio.sleep(0.005)
+        try:
+            return await asyncio.wait_for(use(service), 20)
+        finally:
+            await service.stop()
+
+    return asyncio.run(run())
+
+
+def test_events_tell_the_course_and_end_with_the_result(fakes: SimpleNamespace) -> None:
+    async def use(service: Service) -> list[Any]:
+        return [event async for event in service.submit(words("hello")).events()]
+
+    events = in_service(fakes.FakeModel(), use)
+    assert events[0] == Waiting(0) and isinstance(events[-1], Done)
+    assert [event.name for event in events if isinstance(event, Stage)] == ["look", "generate"]
+    pieces = [event.piece for event in events if isinstance(event, Text) and event.task == "reason"]
+    assert len(pieces) > 1 and "".join(pieces) == events[-1].analysis.reasoning
+
+
+def test_the_same_question_is_answered_once(fakes: SimpleNamespace) -> None:
+    model = fakes.FakeModel()
+
+    async def use(service: Service) -> list[Analysis]:
+        tickets = [service.submit(words("hello")) for _ in range(4)] + [service.submit(words("other"))]
+        return [await ticket.result() for ticket in tickets]
+
+    *same, other = in_service(model, use)
+    assert model.begun == 2
+    assert all(one == same[0] for one in same) and other.reasoning != same[0].reasoning
+
+
+def test_a_drawn_answer_is_the_same_one_and_drawn_once(fakes: SimpleNamespace) -> None:
+    model = fakes.FakeModel()
+
+    async def use(service: Service) -> list[Any]:
+        drawn = [await service.submit(words("hello", drawn=True)).done() for _ in range(2)]
+        return [*drawn, await service.submit(words("hello")).done()]
+
+    first, again, plain = in_service(model, use)
+    assert model.begun == 1 and first.analysis == again.analysis == plain.analysis
+    assert first.drawing["a"] == first.analysis and first.drawing["ranked"][0][0] == first.analysis.emotion
+    assert plain.drawing is None
+
+
+def test_a_cancelled_request_is_never_begun_and_a_running_one_ends_at_its_next_step(fakes: SimpleNamespace) -> None:
+    gate = threading.Event()
+    model = fakes.FakeModel(gate=gate)
+
+    async def use(service: Service) -> str:
+        running, waiting, last = (service.submit(words(text)) for text in ("a", "b", "c"))
+        while not model.begun:
+            await asyncio.sleep(0.005)
+        running.cancel()
+        waiting.cancel()
+        gate.set()
+        assert (await last.result()).emotion
+        return service.metrics.page().decode()
+
+    page = in_service(model, use)
+    assert model.begun == 2
+    assert 'emotion_llama_errors_total{kind="cancelled"} 1.0' in page
+
+
+def test_what_waits_in_the_background_lets_others_go_first(fakes: SimpleNamespace) -> None:
+    gate, order = threading.Event(), []
+    model = fakes.FakeModel(gate=gate)
+
+    async def use(service: Service) -> None:
+        async def noted(ticket: Any, name: str) -> None:
+            await ticket.result()
+            order.append(name)
+
+        first = service.submit(words("first"))
+        while not model.begun:
+            await asyncio.sleep(0.005)
+        later = service.submit(words("later", background=True))
+        urgent = service.submit(words("urgent"))
+        gate.set()
+        await asyncio.gather(noted(first, "first"), noted(later, "later"), noted(urgent, "urgent"))
+
+    in_service(model, use)
+    assert order == ["first", "urgent", "later"]
+
+
+def test_stopping_finishes_what_was_accepted(fakes: SimpleNamespace) -> None:
+    tickets = []
+
+    async def use(service: Service) -> None:
+        tickets.extend(service.submit(words(str(number))) for number in range(3))
+
+    model = fakes.FakeModel(seconds=0.05)
+    in_service(model, use)
+    assert model.begun == 3
+
+
+def test_a_model_that_cannot_be_loaded_is_told() -> None:
+    async def run() -> list[BaseException]:
+        def broken() -> Any:
+            raise OSError("no weights")
+
+        told: list[BaseException] = []
+        service = Service(broken, ServeSettings(), told.append)
+        await service.start()
+        await service.stop()
+        assert not service.ready
+        with pytest.raises(RequestError, match="still being loaded"), service.admitted():
+            pass
+        return told
+
+    (error,) = asyncio.run(run())
+    assert str(error) == "no weights"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"labels": tuple(map(str, range(65)))}, {"label_orders": 25}, {"max_new_tokens": 513}, {"seed": -1},
+                {"seed": 2**32}, {"max_frames": 0}, {"labels": ("a\nb", "c")}, {"labels": ("x" * 41, "y")}],
+)  # fmt: skip
+def test_settings_that_would_take_the_service_for_one_are_refused(
+    fakes: SimpleNamespace, changes: dict[str, Any]
+) -> None:
+    async def use(service: Service) -> None:
+        with pytest.raises(RequestError) as caught:
+            service.submit(words("hello", BOTH.model_copy(update=changes)))
+        assert caught.value.status == 422
+
+    in_service(fakes.FakeModel(), use)
