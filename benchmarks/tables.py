@@ -1,9 +1,11 @@
 """Put measured numbers into the documents: `python benchmarks/tables.py`, or `--check` to see that they agree.
 
 docs/results.json (`make score`), docs/trainings and docs/ablations (`publish.py`), docs/speed.json and
-docs/training-speed.json (`make bench`) are rendered as docs/results.md, and as Markdown tables between the markers
-`<!-- scores -->`, `<!-- trainings -->`, `<!-- speed -->` or `<!-- training speed -->` and `<!-- end -->` of the
-documents: no number is typed by hand.
+docs/training-speed.json (`make bench`), docs/build-speed.json (`build.py`), docs/timeline-speed.json
+(`timeline.py`), docs/load.json (`load.py`) and docs/hostile.json (`hostile.py`) are rendered as docs/results.md, and
+as Markdown tables between the markers `<!-- scores -->`, `<!-- trainings -->`, `<!-- speed -->`,
+`<!-- training speed -->`, `<!-- build speed -->`, `<!-- timeline speed -->`, `<!-- load -->` or `<!-- hostile -->` and
+`<!-- end -->` of the documents: no number is typed by hand.
 """
 
 from __future__ import annotations
@@ -21,7 +23,12 @@ DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "src/emotion_llama/weights/nano/MODEL_CARD.md",
     ROOT / "docs/training.md",
+    ROOT / "docs/build.md",
+    ROOT / "docs/timeline.md",
+    ROOT / "docs/serve.md",
 )
+BUILD_SPEED = ROOT / "docs/build-speed.json"
+TIMELINE_SPEED = ROOT / "docs/timeline-speed.json"
 
 
 def scores(record: dict[str, Any]) -> str:
@@ -256,6 +263,48 @@ def training_speed(record: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"Measured with `make bench` on {record['machine']}."])
 
 
+def timeline_speed(record: dict[str, Any]) -> str:
+    """Render the figures of `benchmarks/timeline.py`."""
+    lines = [
+        "| length (min) | windows | time (s) | real-time factor | peak memory (MB) | against the first |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['minutes']:g} | {row['windows']} | {row['seconds']:g} | {row['real_time_factor']:.2f} "
+        f"| {row['peak_mb']:g} | {row['peak_against_first']:.2f} × |"
+        for row in record["runs"]
+    ]
+    busy = f", load average {record['load_average']:g} (other work was running)" if record["load_average"] > 3 else ""
+    how = (
+        "Measured with `python benchmarks/timeline.py` (one recording a length, without reasons, loading of weights "
+        f"included) on {record['machine']}, {record['cores']} cores, Python {record['python']}{busy}."
+    )
+    return "\n".join([*lines, "", how])
+
+
+def build_speed(record: dict[str, Any]) -> str:
+    """Render the figures of `benchmarks/build.py`."""
+    rows: dict[str, str] = {}
+    if "speed" in record:
+        found = record["speed"]
+        gone = sum(one["clips"] for one in found["rejected"])
+        rows[f"{found['clips']} clips of {found['folder']}, {found['length_s']:.0f} s in all"] = (
+            f"{found['wall_s']:.0f} s: {found['ratio']:.2f} s of recording a second"
+        )
+        rows["of them in the set, rejected, failed"] = f"{found['entries']}, {gone}, {found['failed']}"
+        rows |= {f"rejected by {one['step']}: {one['reason']}": str(one["clips"]) for one in found["rejected"]}
+        rows["peak memory of all processes"] = f"{found['peak_mb'] / 1000:.2f} GB"
+    for one in record.get("memory", {}).get("rows", []):
+        rows[f"{one['clips']:,} clips of 1 s: peak memory of all processes"] = (
+            f"{one['peak_mb'] / 1000:.2f} GB, the first process {one['main_mb'] / 1000:.2f} GB, the largest worker "
+            f"{one['worker_mb'] / 1000:.2f} GB"
+        )
+    if "memory" in record:
+        rows["largest of these peaks ÷ smallest"] = f"{record['memory']['peak_ratio']:.3f}"
+    lines = ["| what | measured |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
+    return "\n".join([*lines, "", f"Measured with `benchmarks/build.py` on {record['machine']}."])
+
+
 def fill(text: str, tables: dict[str, str]) -> str:
     """Replace what stands between the markers."""
     for name, table in tables.items():
@@ -266,6 +315,42 @@ def fill(text: str, tables: dict[str, str]) -> str:
             flags=re.DOTALL,
         )
     return text
+
+
+def load(record: dict[str, Any]) -> str:
+    """Render the figures of `benchmarks/load.py`."""
+    memory = [mb for _, mb in record["memory_mb"]]
+    rows = {
+        f"{record['clients']} clients for {record['seconds']:.0f} s, {record['model']}": (
+            f"{record['answers_a_second']} answers a second"
+        ),
+        "answers by status": ", ".join(f"{count} × {status}" for status, count in record["statuses"].items()),
+        "answers that were not the asker's own": str(len(record["not_the_askers_own"])),
+        "time to an answer, median": f"{record['p50_s']:.1f} s",
+        "time to an answer, 95th percentile": f"{record['p95_s']:.1f} s",
+        "memory at the start, at the end, at most": f"{memory[0]:.0f}, {memory[-1]:.0f}, {max(memory):.0f} MB",
+    }
+    lines = ["| what | measured |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
+    return "\n".join([*lines, "", f"Measured with `python benchmarks/load.py` on {record['machine']['cores']} cores "
+                      f"(load average before: {record['load_average']:.1f})."])  # fmt: skip
+
+
+def hostile(record: dict[str, Any]) -> str:
+    """Render the figures of `benchmarks/hostile.py`."""
+    kinds: dict[str, dict[str, int]] = {}
+    for name, count in record["statuses"].items():
+        kind, status = name.rsplit(" ", 1)
+        kinds.setdefault(kind, {})[status] = count
+    statuses = sorted({status for found in kinds.values() for status in found})
+    lines = [f"| upload | {' | '.join(statuses)} |", "|---|" + "---|" * len(statuses)]
+    for kind, found in kinds.items():
+        lines.append(f"| {kind} | {' | '.join(str(found.get(status, 0)) for status in statuses)} |")
+    how = (
+        f"Measured with `python benchmarks/hostile.py`: {record['uploads']} uploads, {len(record['wrong'])} wrong "
+        f"answers, {len(record['files_left'])} files left; a good recording afterwards: "
+        f"{record['good_one_afterwards']}; memory {record['memory_mb'][0]:.0f} → {record['memory_mb'][1]:.0f} MB."
+    )
+    return "\n".join([*lines, "", how])
 
 
 def main() -> int:
@@ -279,6 +364,12 @@ def main() -> int:
         "speed": speed(json.loads((ROOT / "docs/speed.json").read_text(encoding="utf-8"))),
         "training speed": training_speed(json.loads((ROOT / "docs/training-speed.json").read_text(encoding="utf-8"))),
     }
+    if BUILD_SPEED.is_file():
+        tables["build speed"] = build_speed(json.loads(BUILD_SPEED.read_text(encoding="utf-8")))
+    if TIMELINE_SPEED.is_file():
+        tables["timeline speed"] = timeline_speed(json.loads(TIMELINE_SPEED.read_text(encoding="utf-8")))
+    for name, render in (("load", load), ("hostile", hostile)):
+        tables[name] = render(json.loads((ROOT / f"docs/{name}.json").read_text(encoding="utf-8")))
     stale = []
     whole = results(json.loads((ROOT / "docs/results.json").read_text(encoding="utf-8")))
     page = ROOT / "docs/results.md"

@@ -105,7 +105,8 @@ def _help(command: str) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "emotion_llama", *command.split(), "--help"],
             capture_output=True, text=True, check=False,
-            env={"COLUMNS": "200", "PATH": "/usr/bin:/bin", "NO_COLOR": "1"},
+            # this tree's commands, whatever else is installed
+            env={"COLUMNS": "200", "PATH": "/usr/bin:/bin", "NO_COLOR": "1", "PYTHONPATH": str(ROOT / "src")},
         )  # fmt: skip
         _helps[command] = done.stdout
     return _helps[command]

@@ -9,21 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from emotion_llama.record import MODALITIES as MODALITIES
+from emotion_llama.record import Modality as Modality
+from emotion_llama.record import Record as Record
+from emotion_llama.timeline import PersonEmotion, Timeline
 
 SCHEMA_VERSION = "1"
 
-Modality = Literal["video", "audio", "text"]
-MODALITIES: tuple[Modality, ...] = ("video", "audio", "text")
 Channel = Literal["face", "voice", "words", "scene"]
 Task = Literal["emotion", "reason", "visual", "audio"]
 TASKS: tuple[Task, ...] = ("emotion", "reason", "visual", "audio")
-
-
-class Record(BaseModel):
-    """Base of the records: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Observation(Record):
@@ -32,8 +29,11 @@ class Observation(Record):
     `channel` is where it was noticed, `name` the measured quantity ("AU12", "f0_hz", …), `value` its size in `unit`,
     `source` what measured it ("mesh-au-1", "human:ann03"), the span is in seconds of the recording, `confidence` 0–1.
     `direction` says which way the value departs from its norm (+1 above, -1 below, 0 within); `None` where that has no
-    meaning. `supports` lists canonical emotions that this observation speaks for. `verdict` is filled when a claim
-    made elsewhere (in the model's text) was compared with a measurement.
+    meaning. `norm` is the person's own usual value of the same measure, where one is known and the text compares with
+    it (a baseline was given); `None`: people in general. `supports` lists canonical emotions that this observation
+    speaks for; `speaks` says whether it speaks for or against the emotion of the analysis it stands in (`None`:
+    neither). `verdict` is filled when a claim made elsewhere (in the model's text) was compared with a measurement;
+    `note` says what was compared with.
     """
 
     channel: Channel
@@ -43,11 +43,14 @@ class Observation(Record):
     value: float | None = None
     unit: str | None = None
     direction: Literal[-1, 0, 1] | None = None
+    norm: float | None = None
     start_s: float | None = None
     end_s: float | None = None
     confidence: float = Field(default=1.0, ge=0.0, le=1.0)
     supports: tuple[str, ...] = ()
+    speaks: Literal["for", "against"] | None = None
     verdict: Literal["supported", "contradicted", "unverifiable"] | None = None
+    note: str | None = None
 
 
 class Clip(Record):
@@ -168,8 +171,42 @@ class Valence(Record):
     source: str
 
 
+class Conflict(Record):
+    """Two inputs that say different things, each alone: their likeliest labels and how far apart they are.
+
+    `divergence` is the Jensen-Shannon divergence of the two distributions over the asked labels, 0 (equal) to 1.
+    """
+
+    inputs: tuple[Modality, Modality]
+    emotions: tuple[str, str]
+    divergence: float = Field(ge=0.0, le=1.0)
+    text: str
+
+
+class Attribution(Record):
+    """What each input contributed to the probability of the emotion that is given.
+
+    `shapley`: each input's share, exact over all orders of adding inputs; with `blank`, the probability without any
+    input, they sum to `confidence`. `left_out`: how much probability is lost when this input alone is left out.
+    `alone`: probabilities of all labels from each set of inputs ("video", "video+text", …). `divergence`: the largest
+    disagreement of two inputs (see `Conflict`), `None` with a single one; `conflict` names it where it is clear.
+    """
+
+    emotion: str
+    blank: float
+    shapley: dict[Modality, float]
+    left_out: dict[Modality, float]
+    alone: dict[str, dict[str, float]]
+    divergence: float | None
+    conflict: Conflict | None
+
+
 class Provenance(Record):
-    """Everything needed to repeat the result. `baseline_clips`: recordings of the same person that made a baseline."""
+    """Everything needed to repeat the result. `baseline_clips`: recordings of the same person that made a baseline.
+
+    `baseline_from`: where they come from: "clips" that were named, a "profile" file, or other parts of the same
+    recording ("auto").
+    """
 
     package: str
     model: str
@@ -183,20 +220,26 @@ class Provenance(Record):
     dtype: str
     versions: dict[str, str]
     baseline_clips: int | None = None
+    baseline_from: Literal["clips", "profile", "auto"] | None = None
 
 
 class Analysis(Record):
     """What Emotion-LLaMA says about one clip.
 
     `emotion` is the likeliest asked label, or `None` when no label could be scored. `probabilities` sum to 1 over the
-    asked labels. `labels` are free emotion words (open label set only). `raw` holds the model's unedited text by task,
-    `prompts` what it was asked (of `emotion` the first label order; soft tokens as ⟨name×count⟩).
+    asked labels. `candidates` are the two likeliest labels where the model was asked not to guess and was not sure
+    enough (`emotion` is then `None`). `labels` are free emotion words (open label set only). `claims` are the signs
+    that `reasoning` names, each with its verdict; `claims_supported` the share of those that could be checked and hold
+    (`None` where there is none). `people` and `timeline` stand where several people or the course of time were asked
+    for. `raw` holds the model's unedited text by task, `prompts` what it was asked (of
+    `emotion` the first label order; soft tokens as ⟨name×count⟩).
     """
 
     schema_version: str = SCHEMA_VERSION
     clip: str
     duration_s: float | None
     emotion: str | None
+    candidates: tuple[str, ...] = ()
     labels: tuple[str, ...]
     valence: Valence | None
     confidence: float | None
@@ -207,9 +250,14 @@ class Analysis(Record):
     visual: str | None
     audio: str | None
     evidence: tuple[Observation, ...]
+    claims: tuple[Observation, ...] = ()
+    claims_supported: float | None = None
+    attribution: Attribution | None = None
     transcript: Transcript
     peak_frame: PeakFrame | None
     faces: tuple[Face, ...]
+    people: tuple[PersonEmotion, ...] = ()
+    timeline: Timeline | None = None
     action_units: dict[str, float]
     voice: VoiceMeasures | None
     inputs: dict[Modality, InputState]

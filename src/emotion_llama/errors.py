@@ -10,6 +10,7 @@
     │   └── AssetCorruptError    the bytes are not the ones the catalog names
     ├── ModelError       a checkpoint that does not fit, features that do not match the prompt
     ├── EndpointError    a language model behind a URL that gave no usable answer
+    ├── RequestError     a request that the service turns away
     └── OutputError      a result that cannot be written
 
 A message says what was wanted, what was found, which file or key, and what to do.
@@ -58,6 +59,17 @@ class EndpointError(EmotionLlamaError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class RequestError(EmotionLlamaError):
+    """A request that the service turns away. `status`: of HTTP; `kind`: a short fixed word for programs.
+
+    `retry_after_s`: when asking again makes sense, `None` where it does not.
+    """
+
+    def __init__(self, message: str, *, status: int, kind: str, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.status, self.kind, self.retry_after_s = status, kind, retry_after_s
 
 
 class OutputError(EmotionLlamaError):

@@ -14,6 +14,7 @@ from emotion_llama.errors import UsageError
 from emotion_llama.labels import LABEL_SETS
 from emotion_llama.prompt import PARAPHRASES, Layout
 
+Person = Literal["main", "active", "all"]
 FramePolicy = Literal["peak", "first", "middle", "random"]
 
 
@@ -52,11 +53,22 @@ class AnalyzeSettings(Settings):
     `without`: inputs to leave out. `label_orders`: seeded label orders to average over, whatever the given one;
     1: the given one alone. `transcribe`: run the recogniser when no transcript was given. `max_frames_s` and
     `max_frames`: frames looked at, a second and in all. `baseline`: other recordings of the same person (paths,
-    folders, manifests), to take off what is the person's own.
+    folders, manifests), a profile file of them, or "auto" (other parts of the same recording), to take off what is the
+    person's own.
     `layout`: order of the tokens, for converted released weights only; `None` = the checkpoint's own. `label_method`:
     "likelihood" scores the labels; "generate-last-word" takes the last word of a written answer, as the released
     evaluation does, and gives none where that is no label; "generate-last-word-or-neutral" then says neutral, as it.
     `features`: a folder of feature files (ours or upstream's), read by the clip's name instead of encoding.
+    `action_units`: a table of OpenFace or py-feat, or a folder of them (by the clip's name), whose action units are
+    used in place of our own.
+    `verified`: leave out of the reasons what measurements contradict. `attribution`: what each input contributed.
+    `person`: whom the answer is about where several people are seen: "main" (seen longest and largest), "active" (who
+    speaks most), a person's number, or "all" (the main one, and each of them beside).
+    `min_confidence`: below it no emotion is given, but the two likeliest. `max_risk`: the same, below the confidence
+    from which validation people were judged wrongly at most so often (share of errors).
+    `timeline`: emotion over time, from windows of at most `window_s`, a new one about every `step_s`. `blur_faces`:
+    pictures of the result show no face that can be recognised; what is measured stays the same. `gate`: leave out
+    inputs that cannot be trusted (a dark face, a voice in noise).
     """
 
     labels: tuple[str, ...] = LABEL_SETS["mer9"]
@@ -74,6 +86,17 @@ class AnalyzeSettings(Settings):
     layout: Layout | None = None
     label_method: LabelMethod = "likelihood"
     features: Path | None = None
+    action_units: Path | None = None
+    verified: bool = False
+    attribution: bool = False
+    person: Person | int = "main"
+    min_confidence: float | None = None
+    max_risk: float | None = None
+    timeline: bool = False
+    window_s: float = 6.0
+    step_s: float = 3.0
+    blur_faces: bool = False
+    gate: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -85,4 +108,31 @@ class AnalyzeSettings(Settings):
             raise ValueError("label_orders must be at least 1")
         if not 0 <= self.phrasing <= len(PARAPHRASES):
             raise ValueError(f"phrasing must be 0 (the usual question) to {len(PARAPHRASES)}, found {self.phrasing}")
+        if isinstance(self.person, int) and self.person < 0:
+            raise ValueError(f"person: numbers of people begin at 0, found {self.person}")
+        if self.person != "main" and (self.features is not None or self.action_units is not None):
+            raise ValueError("person: features and action_units from files are those of the main person; leave one out")
+        own = self.timeline and self.baseline == ("auto",)  # everybody in the recording, as the windows are
+        if self.person == "all" and self.baseline and not own:
+            raise ValueError("person: a baseline is of one person; choose that one (active, or a number) with it")
+        for name in ("min_confidence", "max_risk"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, found {value}")
+        if self.min_confidence is not None and self.max_risk is not None:
+            raise ValueError("min_confidence and max_risk: choose one of the two")
+        if self.timeline:
+            self._check_timeline()
         return self
+
+    def _check_timeline(self) -> None:
+        if not 1 <= self.window_s <= 60:
+            raise ValueError(f"window_s must be 1 to 60 seconds, found {self.window_s:g}")
+        if not 0.5 <= self.step_s <= self.window_s:
+            raise ValueError(
+                f"step_s must be 0.5 seconds to the length of a window ({self.window_s:g}), found {self.step_s:g}"
+            )
+        if self.label_method != "likelihood":
+            raise ValueError("timeline: windows are scored by likelihood; leave label_method as it is")
+        if self.features is not None:
+            raise ValueError("timeline: feature files are of whole recordings; leave features out")

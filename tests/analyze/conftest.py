@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emotion_llama.analyze.analyzer import Result
 from emotion_llama.analyze.perceive import Percept
+from emotion_llama.analyze.report import ReportMaterial
 from emotion_llama.clip import (
     Analysis,
     Clip,
@@ -21,6 +23,7 @@ from emotion_llama.clip import (
     Transcript,
     Valence,
     VoiceMeasures,
+    Word,
 )
 from emotion_llama.measurements import (
     ACTION_UNITS,
@@ -33,6 +36,7 @@ from emotion_llama.measurements import (
     SoundMeasures,
 )
 from emotion_llama.media.types import Frame, MediaInfo, Waveform
+from emotion_llama.timeline import Expression, Stretch, Timeline, Window
 
 
 def _provenance() -> Provenance:
@@ -165,3 +169,99 @@ def percept() -> Percept:
         transcript=words,
         observations=_evidence(),
     )
+
+
+def _transcript() -> Transcript:
+    """Two stretches of speech, the first with its words."""
+    words = [("I", 0.2, 0.3), ("told", 0.3, 0.5), ("you", 0.5, 0.7), ("so", 0.7, 1.0)]
+    return Transcript(
+        text="I told you so. Fine!",
+        source="asr:whisper-base",
+        language="en",
+        segments=(
+            Segment(
+                text="I told you so.", start_s=0.2, end_s=1.0,
+                words=tuple(Word(text=text, start_s=start, end_s=end, probability=0.9) for text, start, end in words),
+            ),
+            Segment(text="Fine!", start_s=2.4, end_s=3.0),
+        ),
+    )  # fmt: skip
+
+
+def _series() -> ActionUnitSeries:
+    """Ten samples a second for four seconds; AU12 is there from 1.0 to 2.0 s, largest at 1.5, AU4 in one sample."""
+    times = np.arange(40, dtype=np.float32) / 10
+    intensity = np.zeros((40, len(ACTION_UNITS)), np.float32)
+    intensity[10:21, ACTION_UNITS.index(12)] = 3 - np.abs(np.arange(-5, 6)) * 0.4
+    intensity[30, ACTION_UNITS.index(4)] = 1.25
+    pose = np.tile(np.array([5, -10, 2.5], np.float32), (40, 1))
+    return ActionUnitSeries(times, intensity, np.full_like(intensity, 0.75), pose, "own")
+
+
+@pytest.fixture
+def result(analysis: Analysis) -> Result:
+    """A clip of four seconds with words, a face that moves and no timeline."""
+    series = _series()
+    material = ReportMaterial(
+        action_units=series, duration_s=4.0, recording_s=4.0, media_path=Path("clips/ann.mp4"),
+        frame_indices=np.arange(40) * 3, mesh_scores=np.full(40, 0.875, np.float32),
+    )  # fmt: skip
+    return Result(analysis.model_copy(update={"transcript": _transcript()}), material)
+
+
+@pytest.fixture
+def timed_result(result: Result) -> Result:
+    """The same with a timeline of two people: the first is angry, then calm; the second listens and is happy."""
+
+    def window(start_s: float, person: int, emotion: str, speaking: bool) -> Window:
+        return Window(
+            start_s=start_s, end_s=start_s + 2, emotion=emotion, confidence=0.8,
+            probabilities={"angry": 0.1, "happy": 0.1, "neutral": 0.1} | {emotion: 0.8},
+            inputs=("video",), person=person, speaking=speaking, text="said",
+        )  # fmt: skip
+
+    timeline = Timeline(
+        window_s=2.0,
+        step_s=2.0,
+        windows=(window(0, 1, "angry", False), window(2, 1, "neutral", False), window(0, 2, "happy", True)),
+        stretches=(
+            Stretch(start_s=0.0, end_s=2.0, emotion="angry", confidence=0.82, peak_s=1.0, person=1),
+            Stretch(start_s=2.0, end_s=3.5, emotion="neutral", confidence=0.6, peak_s=3.0, person=1),
+            Stretch(start_s=0.0, end_s=2.2, emotion="happy", confidence=0.7, peak_s=1.0, person=2),
+        ),
+        expressions=(
+            Expression(unit="AU12", onset_s=0.5, apex_s=1.0, offset_s=1.5, intensity=2.5, person=2),
+            Expression(unit="AU04", onset_s=1.0, apex_s=1.2, offset_s=1.4, intensity=1.5, person=1),
+            Expression(unit="AU12", onset_s=1.4, apex_s=1.6, offset_s=1.8, intensity=1.0, person=2),
+        ),
+        transitions={"angry": {"neutral": 1}},
+        cuts_s=(1.75,),
+    )
+    return replace(result, analysis=result.analysis.model_copy(update={"timeline": timeline}))
+
+
+@pytest.fixture
+def bare_result(bare_analysis: Analysis) -> Result:
+    """Text alone, or a still picture without a face: no time, no face, no voice, no words."""
+    return Result(bare_analysis, ReportMaterial())
+
+
+ODD_TEXT = 'a "b" --> <c> & {d}\nline two\r\n\n\x00\x07👨‍👩‍👧 \ufffe\udce9 你好 =1+1'
+"""Quotes, an arrow, markup, line breaks, control characters, an emoji of several parts, a stray byte of a name."""
+
+
+@pytest.fixture
+def odd_result(result: Result) -> Result:
+    """Odd characters in everything that a file shows."""
+    transcript = Transcript(
+        text=ODD_TEXT,
+        source="given",
+        segments=(
+            Segment(
+                text=ODD_TEXT, start_s=0.5, end_s=0.5,
+                words=(Word(text=ODD_TEXT, start_s=0.5, end_s=0.4, probability=1.0),),
+            ),
+        ),
+    )  # fmt: skip
+    update = {"clip": ODD_TEXT, "emotion": "so-so & <odd>", "transcript": transcript, "reasoning": ODD_TEXT}
+    return replace(result, analysis=result.analysis.model_copy(update=update))

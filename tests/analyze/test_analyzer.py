@@ -6,10 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
-from emotion_llama.analyze.analyzer import as_clip, changed
+from emotion_llama.analyze.analyzer import as_clip, changed, without_own
+from emotion_llama.analyze.profile import gather, make_profile, save_profile
 from emotion_llama.clip import Analysis, Clip
+from emotion_llama.encoders.person import PersonBaseline
+from emotion_llama.encoders.temporal import MOVEMENT
 from emotion_llama.errors import UsageError
 from emotion_llama.labels import LABEL_SETS
 from emotion_llama.settings import AnalyzeSettings
@@ -130,3 +134,36 @@ def test_one_seed_gives_one_answer(nano: EmotionLlama, faces_picture: Path) -> N
     first, second = (nano.analyze(faces_picture, tasks=("reason",), seed=5, max_new_tokens=16) for _ in range(2))
     assert first.model_dump(exclude={"timings_s"}) == second.model_dump(exclude={"timings_s"})
     assert first.reasoning and first.raw["reason"]
+
+
+@pytest.mark.weights
+def test_clips_and_their_profile_are_one_baseline(nano: EmotionLlama, make_clip: MakeClip, tmp_path: Path) -> None:
+    others = [str(make_clip(f"{n}.wav", size=None, noise=n, seconds=0.8)) for n in range(4)]
+    path, asked = make_clip("mine.wav", size=None, noise=9), {"labels": "ravdess8", "tasks": EMOTION, "label_orders": 1}
+    parts = nano.parts
+    made = make_profile(
+        [gather(Clip(clip=name, path=Path(name)), parts) for name in others],
+        "nano",
+        nano.baselines.weights_sha256,
+        parts.population,
+    )
+    save_profile(made, tmp_path / "ann.profile.safetensors")
+    plain = nano.analyze(path, transcribe=False, **asked)
+    clips = nano.analyze(path, transcribe=False, baseline=tuple(others), **asked)
+    profile = nano.analyze(path, transcribe=False, baseline=(str(tmp_path / "ann.profile.safetensors"),), **asked)
+    assert clips.probabilities == pytest.approx(profile.probabilities) and clips.evidence == profile.evidence
+    assert clips.probabilities != pytest.approx(plain.probabilities)
+    told = [(one.provenance.baseline_clips, one.provenance.baseline_from) for one in (plain, clips, profile)]
+    assert told == [(None, None), (4, "clips"), (4, "profile")]
+    alone = nano.analyze(path, transcribe=False, baseline=("auto",), **asked)
+    assert alone.probabilities == pytest.approx(plain.probabilities) and "Nothing was taken off" in alone.warnings[-1]
+
+
+def test_of_a_face_that_does_not_move_nothing_is_taken_off() -> None:
+    rows = {name: np.ones((1, 2), np.float32) for name in ("audio_mix", "local", "face_view", MOVEMENT)}
+    people = {name: np.zeros(2, np.float32) for name in ("audio_mix", "local", "face_view")}
+    own = PersonBaseline({name: np.ones(2, np.float32) for name in people}, 4)
+    moving = without_own(rows, own, people)
+    still = without_own({name: one for name, one in rows.items() if name != MOVEMENT}, own, people)
+    assert moving["local"].tolist() == moving["audio_mix"].tolist() == still["audio_mix"].tolist() == [[0.5, 0.5]]
+    assert still["local"].tolist() == still["face_view"].tolist() == [[1, 1]]

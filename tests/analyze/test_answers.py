@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotion_llama.analyze.answers import OPEN_VOCABULARY, PROMPT_WORDS, Answers, ask, clues_for, shortened
-from emotion_llama.analyze.calibration import Calibration, Opinions
-from emotion_llama.analyze.perceive import Percept, Stopwatch
+from emotion_llama.analyze.answers import Answers, ask, clues_for
+from emotion_llama.analyze.calibration import Calibration, Opinions, RiskPoint
+from emotion_llama.analyze.perceive import Percept, Stopwatch, present_inputs
+from emotion_llama.analyze.scoring import OPEN_VOCABULARY, PROMPT_WORDS, Inputs, shortened
+from emotion_llama.errors import UsageError
 from emotion_llama.labels import SYNONYMS
 from emotion_llama.model.score import ClipPrefix, LabelLikelihoods
 from emotion_llama.settings import AnalyzeSettings
@@ -62,9 +64,9 @@ def answers(
     **settings: Any,
 ) -> Answers:
     chosen = AnalyzeSettings.model_validate(settings)
-    return ask(
-        reader, calibration or Calibration(), percept, {}, opinions or {}, chosen, Stopwatch()  # type: ignore[arg-type]
-    )  # fmt: skip
+    there = tuple(name for name, is_there in present_inputs(percept, chosen).items() if is_there)
+    inputs = Inputs({}, percept.transcript.text, there, (), opinions or {})
+    return ask(reader, calibration or Calibration(), percept, inputs, chosen, Stopwatch())  # type: ignore[arg-type]
 
 
 def test_the_likeliest_label_wins_after_the_prior_is_taken_off(percept: Percept) -> None:
@@ -178,3 +180,35 @@ def test_what_released_weights_write_is_shown_as_sentences_and_kept_as_written(p
     assert found.shown("reason") == found.texts["reason"] == written and found.shown("visual") is None
     assert replace(found, released=True).shown("reason") == "She smiles, so I think the emotion is happy."
     assert replace(found, released=True).texts["reason"] == written
+
+
+def test_an_unsure_model_gives_two_candidates_and_no_reason(percept: Percept) -> None:
+    scores = {"happy": math.log(0.5), "sad": math.log(0.3), "angry": math.log(0.2)}
+    told = {"labels": tuple(scores), "tasks": ("emotion", "reason", "visual")}
+    sure = answers(FakeReader(scores, text="So: happy."), percept, **told, min_confidence=0.49)
+    assert sure.emotion == "happy" and sure.candidates == () and "reason" in sure.texts
+    unsure = answers(FakeReader(scores), percept, **told, min_confidence=0.51)
+    assert unsure.emotion is None and unsure.candidates == ("happy", "sad")
+    assert set(unsure.texts) == {"visual"} and unsure.probabilities == sure.probabilities
+
+
+def test_a_risk_is_looked_up_for_the_inputs_that_are_there(percept: Percept) -> None:
+    scores = {"happy": math.log(0.7), "sad": math.log(0.3)}
+    curve = tuple(
+        RiskPoint(confidence=at, share=1 - at, error=error, n=50) for at, error in ((0.0, 0.4), (0.6, 0.2), (0.8, 0.1))
+    )
+    known = Calibration(risk={"video+audio+text": curve})
+    told = {"labels": tuple(scores), "tasks": ("emotion",)}
+    assert answers(FakeReader(scores), percept, known, **told, max_risk=0.2).emotion == "happy"
+    assert answers(FakeReader(scores), percept, known, **told, max_risk=0.1).candidates == ("happy", "sad")
+    assert answers(FakeReader(scores), percept, known, **told, max_risk=0.05).emotion is None
+    with pytest.raises(UsageError, match=r"no curve of risk for video\+audio\+text"):
+        answers(FakeReader(scores), percept, **told, max_risk=0.2)
+
+
+def test_attribution_is_of_the_answer_and_asks_every_set_of_inputs_once(percept: Percept) -> None:
+    reader = FakeReader({"happy": -1.0, "sad": -2.0})
+    assert answers(reader, percept, labels=("happy", "sad"), tasks=("emotion",)).attribution is None
+    found = answers(reader, percept, labels=("happy", "sad"), tasks=("emotion",), attribution=True).attribution
+    assert found is not None and found.emotion == "happy"
+    assert len(found.alone) == 7 and set(found.shapley) == {"video", "audio", "text"}

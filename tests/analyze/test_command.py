@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,12 +46,15 @@ def test_typed_words_become_settings() -> None:
         ({"frame": ""}, "--frame: expected one of"),
         ({"without": "smell"}, "--without: smell"),
         ({"without": "video,audio,text"}, "all left out; keep at least one"),
-        ({"formats": "pdf"}, "--format: pdf is not one of json, csv, html"),
+        ({"formats": "pdf"}, "--format: pdf is not one of json, csv, csv-long, parquet, html, vtt"),
         ({"formats": ","}, "--format: expected one or more"),
+        ({"timeline": True, "window_s": 0.0}, "window_s must be 1 to 60 seconds, found 0"),
+        ({"timeline": True, "step_s": 9.0}, "step_s must be 0.5 seconds to the length of a window"),
+        ({"timeline": True, "label_method": "generate-last-word"}, "timeline: windows are scored by likelihood"),
         ({}, "nothing to analyse"),
     ],
 )
-def test_wrong_words_are_usage_errors(change: dict[str, str], message: str, tmp_path: Path) -> None:
+def test_wrong_words_are_usage_errors(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     inputs = ("x.mp4",) if change else ()
     with pytest.raises(UsageError, match=message) as caught:
         run_command(replace(REQUEST, inputs=inputs, out=tmp_path / "out", **change))
@@ -68,3 +73,35 @@ def test_an_output_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("I am a file")
     with pytest.raises(OutputError, match=r"cannot write results there.*choose another --out"):
         run_command(replace(REQUEST, inputs=("x.mp4", "y.mp4"), out=tmp_path / "out"))
+
+
+def test_a_table_of_action_units_is_for_one_recording(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    with pytest.raises(UsageError, match=r"--action-units: expected a table or a folder of tables, found nothing at"):
+        run_command(replace(REQUEST, inputs=("x.mp4",), action_units=table))
+    table.touch()
+    with pytest.raises(UsageError, match=r"--action-units: .*a\.csv is the table of one recording, and 2 were given"):
+        run_command(replace(REQUEST, inputs=("x.mp4", "y.mp4"), action_units=table))
+    assert settings_of(replace(REQUEST, action_units=table)).action_units == table
+
+
+def test_parquet_without_pyarrow_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError, match=r"pip install 'emotion-llama\[parquet\]'"):
+        run_command(replace(REQUEST, inputs=("x.mp4",), formats="json,parquet", out=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "span", "message"),
+    [
+        (("a.mp4", "b.mp4"), (1.0, 2.0), "they cut one recording"),
+        ((), (1.0, 2.0), "they cut one recording"),
+        (("a.mp4",), (3.0, 2.0), r"--end 2: expected a second after --start \(3\)"),
+    ],
+)
+def test_a_part_of_one_recording(inputs: tuple[str, ...], span: tuple[float, float], message: str) -> None:
+    typed = {"transcript": None if inputs else "hi", "start_s": span[0], "end_s": span[1]}
+    words = replace(REQUEST, inputs=inputs, **typed)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=message):
+        run_command(words)

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from emotion_llama.analyze.console import number, printable, show
+from emotion_llama.analyze.results import Result
 from emotion_llama.clip import Analysis, Transcript
 
 
@@ -34,6 +35,14 @@ def test_every_part_is_shown_without_colour_codes(analysis: Analysis) -> None:
 
 
 @pytest.mark.parametrize("width", [40, 80])
+def test_a_timeline_is_shown_where_there_is_one(timed_result: Result, analysis: Analysis, width: int) -> None:
+    lines = printed(timed_result.analysis, width).splitlines()
+    assert "Over time" in lines and "Over time" not in printed(analysis)
+    assert any("person 1 AAAA" in line for line in lines) and any("person 2 HHHH" in line for line in lines)
+    assert max(map(len, lines)) <= width
+
+
+@pytest.mark.parametrize("width", [40, 80])
 def test_no_line_is_wider_than_the_terminal(analysis: Analysis, width: int) -> None:
     long = analysis.model_copy(update={"reasoning": "so the person seems happy and " * 12})
     assert max(len(line) for line in printed(long, width).splitlines()) <= width
@@ -44,6 +53,13 @@ def test_hostile_texts_neither_steer_the_terminal_nor_read_as_markup(analysis: A
     shown = printed(analysis.model_copy(update={"clip": text, "transcript": Transcript(text=text, source="given")}))
     assert "\x1b" not in shown and "\x07" not in shown
     assert "[bold]no markup[/bold]" in shown
+
+
+def test_a_baseline_is_named(analysis: Analysis) -> None:
+    origin = analysis.provenance.model_copy(update={"baseline_clips": 14, "baseline_from": "profile"})
+    beside = analysis.model_copy(update={"provenance": origin})
+    assert "Read beside 14 recordings of the same person (a profile)." in " ".join(printed(beside).split())
+    assert "Read beside" not in printed(analysis)
 
 
 def test_a_result_without_anything_says_so(bare_analysis: Analysis) -> None:

@@ -18,9 +18,12 @@ import pytest
 from filelock import FileLock
 
 from emotion_llama.analyze.folder import FolderRun, check_writable, file_stem, file_stems, run_folder
+from emotion_llama.analyze.formats import FORMATS
+from emotion_llama.analyze.report import ReportMaterial
 from emotion_llama.clip import Analysis, Clip
 from emotion_llama.errors import AssetMissingError, ManifestError, MediaError, OutputError, UsageError
 from emotion_llama.settings import AnalyzeSettings
+from tests.analyze.timeline.windows import of, window
 
 if TYPE_CHECKING:
     from emotion_llama import EmotionLlama
@@ -39,7 +42,8 @@ class FakeModel:
         self.asked.append(clip.clip)
         if clip.clip in self.bad:
             raise self.bad[clip.clip]
-        return SimpleNamespace(analysis=Analysis.model_validate(self.template | {"clip": clip.clip}), material=None)
+        analysis = Analysis.model_validate(self.template | {"clip": clip.clip})
+        return SimpleNamespace(analysis=analysis, material=ReportMaterial())
 
 
 def clips(names: str) -> list[Clip]:
@@ -60,12 +64,50 @@ def test_one_line_a_clip(tmp_path: Path, analysis_json: dict[str, Any]) -> None:
     assert [row["clip"] for row in rows(tmp_path / "deep" / "out")] == ["a.mp4", "b.mp4", "c.mp4"]
 
 
+def test_windows_of_each_clip_are_written_as_they_come(tmp_path: Path, analysis_json: dict[str, Any]) -> None:
+    class OverTime(FakeModel):
+        def examine(self, clip: Clip, settings: AnalyzeSettings, on_window: Any = None) -> Any:
+            for at in range(3):
+                on_window(window(3.0 * at, of(0.7)), None)
+            assert len((tmp_path / f"{clip.clip[0]}.timeline.jsonl").read_text().splitlines()) == 3
+            return super().examine(clip, settings)
+
+    settings = SETTINGS.model_copy(update={"timeline": True})
+    assert go(OverTime(analysis_json, {"b.mp4": MediaError("bad")}), "abc", tmp_path, settings=settings) == 1
+    assert len(rows(tmp_path)) == 3 and (tmp_path / "c.timeline.jsonl").is_file()
+    with pytest.raises(UsageError, match="other settings"):
+        go(OverTime(analysis_json), "abc", tmp_path)
+
+
 def test_a_second_run_asks_for_new_clips_only(tmp_path: Path, analysis_json: dict[str, Any]) -> None:
     go(FakeModel(analysis_json), "ab", tmp_path)
     again = FakeModel(analysis_json)
     assert go(again, "abc", tmp_path) == 0
     assert again.asked == ["c.mp4"] and len(rows(tmp_path)) == 3
     assert go(again, "abc", tmp_path) == 0 and again.asked == ["c.mp4"]
+
+
+def test_each_format_is_a_file_a_clip_or_one_for_all(tmp_path: Path, analysis_json: dict[str, Any]) -> None:
+    bad = FakeModel(analysis_json, {"b.mp4": MediaError("no such file")})
+    assert go(bad, "abc", tmp_path, formats=FORMATS) == 1
+    found = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("."))
+    endings = ("TextGrid", "eaf", "html", "openface.csv", "srt", "vtt")
+    assert found == sorted(
+        ["run.json", "analyses.jsonl", "analyses.csv", "analyses.long.csv", "analyses.parquet"]
+        + [f"{clip}.{ending}" for clip in "ac" for ending in endings]
+    )
+    with (tmp_path / "analyses.long.csv").open(encoding="utf-8") as file:
+        assert {row["clip"] for row in csv.DictReader(file)} == {"a.mp4", "b.mp4", "c.mp4"}
+
+
+def test_a_format_that_an_earlier_run_did_not_write_is_written(tmp_path: Path, analysis_json: dict[str, Any]) -> None:
+    go(FakeModel(analysis_json), "ab", tmp_path, formats=("json", "vtt"))
+    (tmp_path / "b.vtt").unlink()
+    again = FakeModel(analysis_json)
+    assert go(again, "ab", tmp_path, formats=("vtt",)) == 0 and again.asked == ["b.mp4"]
+    assert go(again, "ab", tmp_path, formats=("srt", "csv")) == 0 and again.asked == ["b.mp4", "a.mp4", "b.mp4"]
+    assert (tmp_path / "a.srt").is_file() and [row["clip"] for row in rows(tmp_path)] == ["a.mp4", "b.mp4"]
+    assert go(again, "ab", tmp_path, formats=("json", "csv-long")) == 0 and len(again.asked) == 3
 
 
 def test_a_half_written_last_line_is_dropped_and_done_again(tmp_path: Path, analysis_json: dict[str, Any]) -> None:
@@ -149,6 +191,17 @@ def test_results_of_unknown_settings_are_refused(
         go(FakeModel(analysis_json), "a", tmp_path)
 
 
+def test_results_from_before_a_setting_was_there_go_on(tmp_path: Path, analysis_json: dict[str, Any]) -> None:
+    go(FakeModel(analysis_json), "ab", tmp_path)
+    record = json.loads((tmp_path / "run.json").read_text())
+    del record["settings"]["verified"]
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    again = FakeModel(analysis_json)
+    assert go(again, "abc", tmp_path) == 0 and again.asked == ["c.mp4"]
+    with pytest.raises(UsageError, match=r"other settings \(verified\)"):
+        go(again, "abc", tmp_path, settings=AnalyzeSettings(tasks=("emotion",), verified=True))
+
+
 def test_overwrite_forgets(tmp_path: Path, analysis_json: dict[str, Any]) -> None:
     go(FakeModel(analysis_json), "ab", tmp_path)
     again = FakeModel(analysis_json)
@@ -204,6 +257,8 @@ import json, sys, time
 from pathlib import Path
 from types import SimpleNamespace
 from emotion_llama.analyze.folder import FolderRun, run_folder
+from emotion_llama.analyze.formats import FORMATS
+from emotion_llama.analyze.report import ReportMaterial
 from emotion_llama.clip import Analysis, Clip
 from emotion_llama.settings import AnalyzeSettings
 

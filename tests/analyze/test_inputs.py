@@ -84,3 +84,8 @@ def test_a_folder_without_media_is_named(tmp_path: Path) -> None:
 def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"none\.csv"):
         find_clips([str(tmp_path / "none.csv")], None)
+
+
+def test_an_empty_name_is_not_the_folder_one_is_in() -> None:
+    with pytest.raises(UsageError, match="found an empty name"):
+        find_clips([""], None)

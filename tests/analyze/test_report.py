@@ -88,6 +88,16 @@ def test_the_full_page_tells_everything(analysis: Analysis, material: ReportMate
     assert page.tags.count("image") == 2
 
 
+def test_the_page_says_what_was_compared_with(analysis: Analysis, material: ReportMaterial) -> None:
+    (first, *rest) = analysis.evidence
+    noted = first.model_copy(update={"note": "above the person's own rest over other recordings"})
+    origin = analysis.provenance.model_copy(update={"baseline_clips": 14, "baseline_from": "auto"})
+    beside = analysis.model_copy(update={"evidence": (noted, *rest), "provenance": origin})
+    plain, words = (Page(render_report(one, material)).words for one in (analysis, beside))
+    for told in ("above the person's own rest", "14 recordings of the same person (other parts of this recording)"):
+        assert told in words and told not in plain
+
+
 def test_nothing_on_the_page_asks_for_anything_outside_it(analysis: Analysis, material: ReportMaterial) -> None:
     text = render_report(analysis, material)
     page = Page(text)

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from emotion_llama.analyze.answers import PROMPT_WORDS, Answers
+from emotion_llama.analyze.answers import Answers
 from emotion_llama.analyze.perceive import Percept
 from emotion_llama.analyze.preset import TRAINED_LABELS
 from emotion_llama.analyze.results import build_analysis, build_material
+from emotion_llama.analyze.scoring import PROMPT_WORDS
 from emotion_llama.clip import Analysis, LabelScores, PeakFrame
 from emotion_llama.labels import VALENCE, canonical
 from emotion_llama.measurements import FaceMeasures
@@ -43,7 +44,9 @@ def test_everything_finds_its_place(percept: Percept, analysis: Analysis) -> Non
     assert found.valence.value == pytest.approx(0.75 * VALENCE["happy"] + 0.25 * VALENCE["sad"])
     assert (found.reasoning, found.visual, found.audio) == ("A smile, so happy.", "A smile.", None)
     assert found.raw == {"reason": "A smile, so happy.", "visual": "A smile."}
-    assert found.evidence == percept.observations and found.transcript == percept.transcript
+    assert tuple(o.model_copy(update={"speaks": None}) for o in found.evidence) == percept.observations
+    assert found.evidence[0].speaks == "for"  # a smile, of a happy person
+    assert found.transcript == percept.transcript
     assert found.action_units["AU12"] == 3.0 and len(found.action_units) == 18
     assert found.timings_s == {"total": 1.2346} and found.warnings == ()
     assert Analysis.model_validate_json(found.model_dump_json()) == found
@@ -73,6 +76,24 @@ def test_disagreement_of_text_and_scores_is_told(percept: Percept, analysis: Ana
     assert built(percept, analysis, same_in_other_words).warnings == ()
     unasked = replace(ANSWERS, texts={}, stated=None)
     assert built(percept, analysis, unasked).warnings == ()
+
+
+def test_verified_reasons_leave_out_what_is_contradicted_and_say_so(percept: Percept, analysis: Analysis) -> None:
+    smile, silence = "The lip corners are pulled up.", "Nothing is said."
+    mixed = replace(ANSWERS, texts={"reason": f"{smile} {silence} So the emotion is happy."}, stated="happy")
+    plain = built(percept, analysis, mixed)
+    assert {claim.verdict for claim in plain.claims} == {"supported", "contradicted"}
+    assert plain.claims_supported == 0.5 and plain.warnings == ()
+    found = built(percept, analysis, mixed, verified=True)
+    assert found.reasoning == f"{smile} So the emotion is happy." and found.claims_supported == 1.0
+    assert found.raw["reason"] == mixed.texts["reason"]
+    (told,) = found.warnings
+    assert "left out of the model's reason" in told
+    # nothing but the conclusion would be left: a reason from the measurements takes its place
+    wrong = replace(mixed, texts={"reason": f"{silence} So the emotion is happy."})
+    instead = built(percept, analysis, wrong, verified=True)
+    assert instead.claims and all(claim.verdict != "contradicted" for claim in instead.claims)
+    assert "happy" in (instead.reasoning or "")
 
 
 def test_a_cut_transcript_is_told(percept: Percept, analysis: Analysis) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,30 +10,36 @@ from typing import Any
 from pydantic import ValidationError
 
 from emotion_llama.analyze.answers import Answers, ask
-from emotion_llama.analyze.calibration import Calibration, opinions_of
+from emotion_llama.analyze.baseline import Baselines, Beside
+from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.analyze.feature_files import file_name, read_clip
 from emotion_llama.analyze.features import encode, for_model
-from emotion_llama.analyze.inputs import find_clips
+from emotion_llama.analyze.gating import Gated, gate
 from emotion_llama.analyze.parts import Parts
+from emotion_llama.analyze.people import about, people_of, whom
+from emotion_llama.analyze.people_notes import people_notes
 from emotion_llama.analyze.perceive import Percept, Stopwatch, perceive, present_inputs
 from emotion_llama.analyze.preset import Preset, load_preset, provenance
-from emotion_llama.analyze.report import ReportMaterial
+from emotion_llama.analyze.profile import PersonProfile
+from emotion_llama.analyze.recentre import recentred
+from emotion_llama.analyze.results import Result as Result
 from emotion_llama.analyze.results import build_analysis, build_material
+from emotion_llama.analyze.scoring import Inputs
+from emotion_llama.analyze.timeline.focus import Focus
+from emotion_llama.analyze.timeline.run import OnWindow, examine_over_time
 from emotion_llama.clip import Analysis, Clip
 from emotion_llama.encoders.features import Features
 from emotion_llama.encoders.person import PersonBaseline
+from emotion_llama.encoders.temporal import MOVEMENT
 from emotion_llama.errors import UsageError
 from emotion_llama.labels import parse_label_set
+from emotion_llama.model import checkpoint
 from emotion_llama.model.score import ClipReader
 from emotion_llama.settings import AnalyzeSettings
+from emotion_llama.timeline import PersonEmotion
 
-
-@dataclass(frozen=True)
-class Result:
-    """An analysis and the pictures and traces that its HTML report draws."""
-
-    analysis: Analysis
-    material: ReportMaterial
+FACE_OUTPUTS = ("local", "face_expressions", "face_view")
+"""Encoder outputs of the face alone."""
 
 
 class EmotionLlama:
@@ -46,7 +52,11 @@ class EmotionLlama:
         self.parts = Parts(
             preset.folder, preset.device, preset.threads, preset.keep_features, config.encoders, released
         )
-        self._encoded: dict[tuple[str, ...], list[tuple[Path | None, Features]]] = {}
+
+    @cached_property
+    def baselines(self) -> Baselines:
+        """Where a person's own baseline comes from."""
+        return Baselines(self.parts, self.preset.name, checkpoint.adapter_sha256(self.preset.folder))
 
     @cached_property
     def reader(self) -> ClipReader:
@@ -84,56 +94,118 @@ class EmotionLlama:
         chosen = changed(settings or AnalyzeSettings(), changes)
         return self.examine(as_clip(clip, transcript), chosen).analysis
 
-    def examine(self, clip: Clip, settings: AnalyzeSettings) -> Result:
-        """`analyze`, together with the material for the HTML report."""
-        watch = Stopwatch()
+    def examine(
+        self,
+        clip: Clip,
+        settings: AnalyzeSettings,
+        on_window: OnWindow | None = None,
+        watch: Stopwatch | None = None,
+        focus: Focus | None = None,
+    ) -> Result:
+        """`analyze`, together with the material for the HTML report.
+
+        With `settings.timeline`, `on_window` is called with each window as it is finished. `watch` is told what is
+        being done. `focus`: the clip is one window of a recording that was looked at over time.
+        """
+        if settings.timeline:
+            return examine_over_time(self, clip, settings, on_window)
+        watch = watch or Stopwatch()
         with watch.time("total"):
-            baseline = self._baseline(clip, settings, watch)
-            percept = perceive(clip, settings, self.parts, watch)
-            answers = self._answer(percept, settings, baseline, watch)
+            beside = self.beside(clip, settings, watch) if focus is None else focus.beside
+            percept = self.perceive(clip, settings, watch)
+            percept, people = self._people(percept, settings, watch, focus)
+            if beside.profile is not None:
+                percept = recentred(percept, beside.profile.norms, settings)
+            gated = gate(percept, present_inputs(percept, settings)) if settings.gate else None
+            percept = gated.percept if gated is not None else percept
+            answers = self._answer(percept, settings, beside.profile, watch, gated)
         origin = provenance(self.preset, settings)
-        if baseline is not None:
-            origin = origin.model_copy(update={"baseline_clips": baseline.clips})
-        analysis = build_analysis(percept, settings, answers, origin, dict(watch.seconds))
-        return Result(analysis, build_material(percept))
+        if beside.profile is not None:
+            update = {"baseline_clips": beside.profile.facts.clips, "baseline_from": beside.source}
+            origin = origin.model_copy(update=update)
+        remarks = (*beside.warnings, *(gated.warnings if gated is not None else ()))
+        analysis = build_analysis(percept, settings, answers, origin, dict(watch.seconds), remarks)
+        if settings.person != "main" and focus is None:
+            notes = (*people_notes(percept, settings), *analysis.warnings)
+            analysis = analysis.model_copy(update={"people": people, "warnings": notes})
+        finder = self.parts.all_faces if settings.blur_faces else None
+        return Result(analysis, build_material(percept, finder))
 
-    def probabilities(self, percept: Percept, settings: AnalyzeSettings) -> dict[str, float]:
-        """Give the probabilities of the asked labels for a clip that was perceived already; they sum to 1."""
-        return dict(self._answer(percept, settings, None, Stopwatch()).probabilities)
+    def perceive(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Percept:
+        """Look at and listen to one clip. Raises `MediaError` for a recording that cannot be read."""
+        return perceive(clip, settings, self.parts, watch)
 
-    def _baseline(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> PersonBaseline | None:
-        """What is the person's own, from the other recordings that settings name; never from the clip itself."""
+    def encode(self, percept: Percept, heard: bool, watch: Stopwatch, given: tuple[str, ...] = ()) -> Features:
+        """Encode what was perceived. `heard`: the sound counts as present; `given`: features had from elsewhere."""
+        return encode(percept, self.parts, heard, watch, given)
+
+    def probabilities(
+        self, percept: Percept, settings: AnalyzeSettings, profile: PersonProfile | None = None
+    ) -> dict[str, float]:
+        """Give the probabilities of the asked labels for a clip that was perceived already; they sum to 1.
+
+        `profile`: what is the person's own and is taken off.
+        """
+        gated = gate(percept, present_inputs(percept, settings)) if settings.gate else None
+        return dict(self._answer(percept, settings, profile, Stopwatch(), gated).probabilities)
+
+    def _people(
+        self, percept: Percept, settings: AnalyzeSettings, watch: Stopwatch, focus: Focus | None
+    ) -> tuple[Percept, tuple[PersonEmotion, ...]]:
+        """What belongs to the person whom the answer is about, and what each of them shows where all are asked for."""
+        person = whom(percept, settings) if settings.person != "main" and focus is None else None
+        if focus is not None and percept.faces is not None:
+            person = focus.person_in(percept.faces.tracks)
+        if person is None:
+            return percept, ()
+        with watch.time("people"):
+            if settings.person != "all":
+                return about(percept, person, settings, self.parts.face_reader), ()
+            asked = settings.model_copy(update={"tasks": ("emotion",), "attribution": False})
+
+            def score(one: Percept) -> tuple[str | None, dict[str, float]]:
+                answers = self._answer(one, asked, None, Stopwatch())
+                return answers.emotion, dict(answers.probabilities)
+
+            return percept, people_of(percept, settings, self.parts.face_reader, score)
+
+    def beside(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Beside:
+        """What is the person's own, from what settings name; never from the clip itself."""
         if not settings.baseline:
-            return None
-        if settings.baseline not in self._encoded:
-            with watch.time("baseline"):
-                self._encoded[settings.baseline] = [
-                    (other.path, self._encode(other)) for other in find_clips(settings.baseline, None)
-                ]
-        mine = clip.path.resolve() if clip.path is not None else None
-        others = [rows for path, rows in self._encoded[settings.baseline] if path is None or path.resolve() != mine]
-        return PersonBaseline.of(others)
-
-    def _encode(self, clip: Clip) -> Features:
-        settings, watch = AnalyzeSettings(transcribe=False), Stopwatch()
-        percept = perceive(clip, settings, self.parts, watch)
-        return encode(percept, self.parts, present_inputs(percept, settings)["audio"], watch)
+            return Beside()
+        with watch.time("baseline"):
+            return self.baselines.of(clip, settings.baseline, settings.timeline)
 
     def _answer(
-        self, percept: Percept, settings: AnalyzeSettings, baseline: PersonBaseline | None, watch: Stopwatch
+        self,
+        percept: Percept,
+        settings: AnalyzeSettings,
+        profile: PersonProfile | None,
+        watch: Stopwatch,
+        gated: Gated | None = None,
     ) -> Answers:
-        present = present_inputs(percept, settings)
+        present = present_inputs(percept, settings) if gated is None else gated.present
         given = read_clip(settings.features, file_name(percept.clip.clip)) if settings.features else {}
-        encoded = {**encode(percept, self.parts, present["audio"], watch, tuple(given)), **given}
-        if baseline is not None:
-            encoded = baseline.recentred(encoded, self.parts.population)
+        encoded = {**self.encode(percept, present["audio"], watch, tuple(given)), **given}
+        if profile is not None:
+            encoded = without_own(encoded, profile.features, self.parts.population)
         with watch.time("load model"):
             reader = self.reader.in_layout(settings.layout)
         groups = reader.model.config.groups
         features = for_model(encoded, self.parts.heads, groups)
-        opinions = opinions_of(features, groups)
-        answers = ask(reader, self.calibration, percept, features, opinions, settings, watch)
-        return replace(answers, present=present, trained=self.trained, released=self.parts.released)
+        inputs = Inputs.of(features, percept.transcript.text, [x for x, there in present.items() if there], groups)
+        if gated is not None:
+            inputs = inputs.only(inputs.present)
+        answers = ask(reader, self.calibration, percept, inputs, settings, watch)
+        reasons = gated.reasons if gated is not None else {}
+        return replace(answers, present=present, trained=self.trained, released=self.parts.released, gated=reasons)
+
+
+def without_own(encoded: Features, baseline: PersonBaseline, population: Features) -> Features:
+    """Take off a person's own; of a face that does not move it is left on, which it made worse (docs/log.md)."""
+    moved = baseline.recentred(encoded, population)
+    still = MOVEMENT not in encoded
+    return {name: encoded[name] if still and name in FACE_OUTPUTS else rows for name, rows in moved.items()}
 
 
 def changed(settings: AnalyzeSettings, changes: dict[str, Any]) -> AnalyzeSettings:

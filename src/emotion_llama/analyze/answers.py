@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from emotion_llama.analyze.calibration import Calibration, Opinions
-from emotion_llama.analyze.perceive import Percept, Stopwatch, present_inputs
+from emotion_llama.analyze.attribution import attribute
+from emotion_llama.analyze.calibration import Calibration
+from emotion_llama.analyze.perceive import Percept, Stopwatch
 from emotion_llama.analyze.preset import TRAINED_LABELS
+from emotion_llama.analyze.scoring import OPEN_VOCABULARY, Inputs, Scored, blank_probabilities, score_labels
 from emotion_llama.answer import parse_emotion, parse_last_word, parse_open
-from emotion_llama.clip import LabelScores, Modality, Task
-from emotion_llama.encoders.features import Features
-from emotion_llama.labels import SYNONYMS
+from emotion_llama.clip import Attribution, LabelScores, Modality, Task
 from emotion_llama.model.score import ClipPrefix, ClipReader, label_orders
 from emotion_llama.official.text import restore_sentences
 from emotion_llama.perception.compose import choose_clues, clue_phrases, reason_clues
 from emotion_llama.settings import AnalyzeSettings
-
-OPEN_VOCABULARY = tuple(SYNONYMS)
-"""The words that are scored when no label set is asked for; the model's own words are listed beside them."""
-
-
-PROMPT_WORDS = 250
-"""The model reads this many words of a transcript: longer prompts than it was trained on help nobody."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +24,8 @@ class Answers:
 
     `stated` is the emotion the reasoning text names. The prompt of `emotion` is that of the first label order.
     `trained`: labels the checkpoint was trained on. `zeros`: feature groups that were rows of zeros. `released`: the
-    model is a converted release, which writes without capitals and full stops.
+    model is a converted release, which writes without capitals and full stops. `candidates`: the two likeliest labels
+    where the model was not sure enough to give one. `gated`: inputs that cannot be trusted and were left out, and why.
     """
 
     emotion: str | None
@@ -46,6 +41,9 @@ class Answers:
     trained: tuple[str, ...] = TRAINED_LABELS
     zeros: tuple[str, ...] = ()
     released: bool = False
+    candidates: tuple[str, ...] = ()
+    attribution: Attribution | None = None
+    gated: dict[Modality, str] = field(default_factory=dict)
 
     def shown(self, task: Task) -> str | None:
         """The text of a task as a person is to read it; `texts` holds it as it was written."""
@@ -57,52 +55,73 @@ def ask(
     reader: ClipReader,
     calibration: Calibration,
     percept: Percept,
-    features: Features,
-    opinions: Opinions,
+    inputs: Inputs,
     settings: AnalyzeSettings,
     watch: Stopwatch,
 ) -> Answers:
     """Score the asked labels and generate the asked texts, all from one reading of the clip.
 
-    `opinions` of the heads count beside the language model's scores as much as the calibration says.
+    Where the model is not as sure as `settings` ask for, `emotion` is `None` with two `candidates`, and no reason is
+    written: there is nothing to give reasons for.
     """
     asked = settings.labels or OPEN_VOCABULARY
-    with watch.time("read clip"):
-        prefix = reader.read(features, shortened(percept.transcript.text))
     with watch.time("score labels"):
-        orders, seed, phrasing = settings.label_orders, settings.seed, settings.phrasing
-        likelihoods = reader.score(prefix, asked, orders=orders, seed=seed, phrasing=phrasing)
-        prior = reader.prior(asked, orders=orders, seed=seed, phrasing=phrasing)
-    raw = dict(zip(asked, (float(x) for x in likelihoods.mean), strict=True))
-    corrected = calibration.correct(raw, dict(zip(asked, (float(x) for x in prior.mean), strict=True)))
-    present = [name for name, there in present_inputs(percept, settings).items() if there]
-    probabilities = calibration.probabilities(corrected, present, opinions)
-    likeliest = max(probabilities, key=lambda label: probabilities[label])
+        scored = score_labels(reader, calibration, inputs, settings)
+    chances = scored.probabilities
+    ranked = sorted(chances, key=lambda label: -chances[label])
+    unsure = chances[ranked[0]] < calibration.least_confidence(settings, inputs.present)
+    asking = settings.model_copy(update={"tasks": tuple(x for x in settings.tasks if x != "reason" or not unsure)})
     with watch.time("generate"):
-        written = _written(reader, prefix, settings, asked)
-        best = likeliest if settings.label_method == "likelihood" else parse_last_word(written["emotion"], asked)
-        if best is None and settings.label_method == "generate-last-word-or-neutral" and "neutral" in asked:
-            best = "neutral"
-        texts = written | _texts(reader, prefix, percept, settings, best or likeliest)
+        written = _written(reader, scored.prefix, settings, asked)
+        best = _best(settings, written, asked, ranked[0])
+        texts = written | _texts(reader, scored.prefix, percept, asking, best or ranked[0], watch)
     return Answers(
-        emotion=best,
-        probabilities=probabilities,
-        scores=LabelScores(raw=raw, prior_corrected=corrected),
-        order_sensitivity=float(likelihoods.order_sensitivity),
-        label_mass=float(likelihoods.label_mass),
+        emotion=None if unsure else best,
+        candidates=tuple(ranked[:2]) if unsure else (),
+        probabilities=chances,
+        scores=LabelScores(raw=scored.raw, prior_corrected=scored.corrected),
+        order_sensitivity=float(scored.likelihoods.order_sensitivity),
+        label_mass=float(scored.likelihoods.label_mass),
         labels=parse_open(texts["emotion"]) if not settings.labels and "emotion" in texts else (),
         texts=texts,
-        prompts=_prompts(reader, prefix, percept, settings, best or likeliest),
+        prompts=_prompts(reader, scored.prefix, percept, asking, best or ranked[0]),
         stated=parse_emotion(texts["reason"], asked) if "reason" in texts else None,
-        zeros=tuple(name for name in prefix.features if name not in features),
+        zeros=tuple(name for name in scored.prefix.features if name not in inputs.features),
+        attribution=_attribution(reader, calibration, inputs, scored, settings, watch),
     )
 
 
-def shortened(text: str | None) -> str | None:
-    """Keep the first `PROMPT_WORDS` words of a transcript; `results` warns where words were left out."""
-    if text is None or len(text.split()) <= PROMPT_WORDS:
-        return text
-    return " ".join(text.split()[:PROMPT_WORDS])
+def _best(settings: AnalyzeSettings, written: Mapping[Task, str], asked: tuple[str, ...], likeliest: str) -> str | None:
+    if settings.label_method == "likelihood":
+        return likeliest
+    best = parse_last_word(written["emotion"], asked)
+    if best is None and settings.label_method == "generate-last-word-or-neutral" and "neutral" in asked:
+        return "neutral"
+    return best
+
+
+def _attribution(
+    reader: ClipReader,
+    calibration: Calibration,
+    inputs: Inputs,
+    scored: Scored,
+    settings: AnalyzeSettings,
+    watch: Stopwatch,
+) -> Attribution | None:
+    """Where asked for: what each input contributed to the likeliest label, from every set of them alone."""
+    if not settings.attribution:
+        return None
+
+    def chances_of(some: tuple[Modality, ...]) -> dict[str, float]:
+        if some == inputs.present:
+            return scored.probabilities
+        if not some:
+            return blank_probabilities(reader, calibration, settings)
+        return score_labels(reader, calibration, inputs.only(some), settings).probabilities
+
+    with watch.time("attribution"):
+        likeliest = max(scored.probabilities, key=lambda label: scored.probabilities[label])
+        return attribute(likeliest, inputs.present, chances_of)
 
 
 def _written(
@@ -115,25 +134,26 @@ def _written(
 
 
 def _texts(
-    reader: ClipReader, prefix: ClipPrefix, percept: Percept, settings: AnalyzeSettings, best: str
+    reader: ClipReader, prefix: ClipPrefix, percept: Percept, settings: AnalyzeSettings, best: str, watch: Stopwatch
 ) -> dict[Task, str]:
     """Generate the text tasks; `emotion` is generated only for the open set, where the words are the answer.
 
-    The reason is asked for the label that was scored best, so that it explains the answer that is given.
+    The reason is asked for the label that was scored best, so that it explains the answer that is given. Where the
+    watch listens, it gets the text while it is written.
     """
     texts: dict[Task, str] = {}
     for task in settings.tasks:
         if task == "emotion" and settings.labels:
             continue
         clues = clues_for(percept, task, best)
-        texts[task] = reader.answer(
-            prefix,
-            task,
-            labels=(best,) if task == "reason" else settings.labels,
-            clues=clues,
-            max_new_tokens=settings.max_new_tokens,
-            seed=settings.seed,
-        )
+        labels, most = (best,) if task == "reason" else settings.labels, settings.max_new_tokens
+        if watch.listening:
+            pieces = reader.stream(prefix, task, labels=labels, clues=clues, max_new_tokens=most)
+            texts[task] = watch.written(task, pieces)
+        else:
+            texts[task] = reader.answer(
+                prefix, task, labels=labels, clues=clues, max_new_tokens=most, seed=settings.seed
+            )
     return texts
 
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from emotion_llama.clip import MODALITIES, Modality
-from emotion_llama.errors import ModelError
+from emotion_llama.errors import ModelError, UsageError
 from emotion_llama.labels import canonical, is_known
 from emotion_llama.model.configuration import FeatureGroup
+from emotion_llama.settings import AnalyzeSettings
 
 Opinions = Mapping[str, Mapping[str, float]]
 """Head → emotion (canonical name) → its chance."""
@@ -43,6 +44,17 @@ def opinions_of(
     }
 
 
+class RiskPoint(BaseModel):
+    """Of validation people, those answers that were at least so sure: their share, how many of them were wrong."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    confidence: float
+    share: float
+    error: float
+    n: int
+
+
 class Calibration(BaseModel):
     """Fitted on validation people only: how much blank-clip prior is taken off, what heads count, and temperatures.
 
@@ -51,8 +63,7 @@ class Calibration(BaseModel):
     opinion, in another way than on a still one: `opinion_weight` says by head how much its log-chances count beside the
     language model's log-likelihoods, `temperature` is that of the language model, `pooled_temperature` that of its pool
     with the heads. A combination that was not fitted has those of its inputs, or else the default ones.
-    `label_bias`, by emotion (canonical name), is added to the language model's scores where words are all there is:
-    lines that say nothing are neutral, and training, which shows every emotion about as often, does not know how many.
+    `risk`, by combination of present inputs, says how often answers were wrong that were at least so sure.
     `fitted_on` says with what (data, n, date), for the report.
     """
 
@@ -63,9 +74,9 @@ class Calibration(BaseModel):
     opinion_weight: dict[str, dict[str, float]] = {}
     default_temperature: float = Field(default=1.0, gt=0.0)
     temperature: dict[str, float] = {}
-    label_bias: dict[str, dict[str, float]] = {}
     default_pooled_temperature: float = Field(default=1.0, gt=0.0)
     pooled_temperature: dict[str, float] = {}
+    risk: dict[str, tuple[RiskPoint, ...]] = {}
     fitted_on: str = "not fitted"
 
     @classmethod
@@ -91,7 +102,7 @@ class Calibration(BaseModel):
         and of another one the language model can know from words alone (docs/log.md).
         """
         there, heads = tuple(present), opinions or {}
-        chances = softmax(self.biased(corrected, there, heads) / self.own_temperature(there, heads))
+        chances = softmax(np.array(list(corrected.values())) / self.own_temperature(there, heads))
         pooled, known = self.pooled(tuple(corrected), chances, heads, there)
         if known.any():
             of_pool = _of(self.pooled_temperature, there, heads, self.default_pooled_temperature)
@@ -100,12 +111,23 @@ class Calibration(BaseModel):
             chances[known] = (1 - chances[~known].sum()) * softmax(pooled / of_pool)
         return {label: float(p) for label, p in zip(corrected, chances / chances.sum(), strict=True)}
 
-    def biased(
-        self, corrected: Mapping[str, float], present: Iterable[Modality], heads: Iterable[str]
-    ) -> NDArray[np.float64]:
-        """Give the scores (L,) of the labels with their bias, if these inputs and heads have one."""
-        bias = self.label_bias.get(inputs_key(present, heads), {})
-        return np.array([score + bias.get(_name(label), 0.0) for label, score in corrected.items()])
+    def least_confidence(self, settings: AnalyzeSettings, present: Iterable[Modality]) -> float:
+        """How sure an answer has to be, as settings ask; 0 where they ask for nothing.
+
+        Of a risk: the least confidence from which no more than so many validation answers with the same inputs were
+        wrong; 1 where even the surest were. Raises `UsageError` if these inputs have no curve.
+        """
+        if settings.max_risk is None:
+            return settings.min_confidence or 0.0
+        key = inputs_key(present)
+        if not self.risk.get(key):
+            known = ", ".join(sorted(self.risk)) or "none"
+            raise UsageError(
+                f"max_risk: this checkpoint has no curve of risk for {key} (there are: {known}); use min_confidence, "
+                "or `emotion-llama calibrate` with validation clips that have these inputs"
+            )
+        enough = [point.confidence for point in self.risk[key] if point.error <= settings.max_risk]
+        return min(enough, default=1.0)
 
     def own_temperature(self, present: Iterable[Modality], heads: Iterable[str]) -> float:
         """Temperature of the language model where these inputs are present and these heads have an opinion."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 WIDTH = 1000.0
 HEIGHT = 100.0
 MAX_POINTS = 240  # more than a pixel column a point on the widest page
+TOUCHING = 0.5  # a smaller gap cannot be seen
 _GAP_STEPS = 3.5  # a hole longer than this many usual steps is drawn as a hole, not bridged
 
 
@@ -90,8 +91,15 @@ def area_path(time_s: NDArray[np.float32], share: NDArray[np.float32], axis: Tim
 
 
 def spans(times_s: tuple[tuple[float, float], ...], axis: TimeAxis) -> list[tuple[float, float]]:
-    """Spans of time as (x, width) on the 1000 wide box."""
-    return [(round(axis.x(start), 1), round(max(axis.x(end) - axis.x(start), 1.0), 1)) for start, end in times_s]
+    """Spans of time, in order, as (x, width) on the 1000 wide box; those that touch there are one."""
+    found: list[tuple[float, float]] = []
+    for start_s, end_s in times_s:
+        first, last = axis.x(start_s), axis.x(end_s)
+        if found and first - found[-1][1] < TOUCHING:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return [(round(first, 1), round(max(last - first, 1.0), 1)) for first, last in found]
 
 
 def thin(values: NDArray[np.float32], most: int) -> NDArray[np.int64]:

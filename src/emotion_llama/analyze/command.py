@@ -9,16 +9,19 @@ from typing import get_args
 from pydantic import ValidationError
 
 from emotion_llama.analyze.folder import FolderRun, run_folder
+from emotion_llama.analyze.formats import FORMATS, write_files
 from emotion_llama.analyze.inputs import find_clips, is_collection
+from emotion_llama.analyze.parquet import require_pyarrow
+from emotion_llama.analyze.render.plan import FilmPlan, film_style, single_target
 from emotion_llama.clip import MODALITIES, TASKS, Clip
 from emotion_llama.errors import UsageError
 from emotion_llama.labels import parse_label_set
 from emotion_llama.prompt import LAYOUTS
-from emotion_llama.settings import AnalyzeSettings, FramePolicy, LabelMethod
+from emotion_llama.settings import AnalyzeSettings, FramePolicy, LabelMethod, Person
 
-FORMATS = ("json", "csv", "html")
 DEFAULT_OUT = Path("out")
 FRAME_POLICIES: tuple[str, ...] = get_args(FramePolicy)
+PEOPLE: tuple[str, ...] = get_args(Person)
 LABEL_METHODS: tuple[str, ...] = get_args(LabelMethod)
 
 
@@ -44,6 +47,21 @@ class Request:
     layout: str | None = None
     label_method: str = "likelihood"
     features: Path | None = None
+    action_units: Path | None = None
+    start_s: float | None = None
+    end_s: float | None = None
+    verified: bool = False
+    attribution: bool = False
+    min_confidence: float | None = None
+    max_risk: float | None = None
+    person: str = "main"
+    timeline: bool = False
+    window_s: float = 6.0
+    step_s: float = 3.0
+    render: Path | None = None
+    drawing: bool = True
+    blur_faces: bool = False
+    gate: bool = False
 
 
 def words(text: str, known: tuple[str, ...], option: str) -> tuple[str, ...]:
@@ -63,6 +81,16 @@ def one_word(text: str, known: tuple[str, ...], option: str) -> str:
     return found[0]
 
 
+def person_of(text: str) -> str | int:
+    """Whom the answer is about: one of `PEOPLE` or a number. Raises `UsageError` for anything else."""
+    if text.strip().isdecimal():
+        return int(text)
+    try:
+        return one_word(text, PEOPLE, "--person")
+    except UsageError as error:
+        raise UsageError(f"{error}, or the number of a person") from error
+
+
 def settings_of(request: Request) -> AnalyzeSettings:
     """Turn the typed words into settings. Raises `UsageError` for the first wrong one."""
     try:
@@ -77,6 +105,17 @@ def settings_of(request: Request) -> AnalyzeSettings:
                 "baseline": request.baseline,
                 "layout": None if request.layout is None else one_word(request.layout, LAYOUTS, "--layout"),
                 "features": request.features,
+                "action_units": request.action_units,
+                "verified": request.verified,
+                "attribution": request.attribution,
+                "min_confidence": request.min_confidence,
+                "max_risk": request.max_risk,
+                "person": person_of(request.person),
+                "timeline": request.timeline,
+                "window_s": request.window_s,
+                "step_s": request.step_s,
+                "blur_faces": request.blur_faces,
+                "gate": request.gate,
                 "label_method": one_word(request.label_method, LABEL_METHODS, "--label-method"),
             }
         )
@@ -90,7 +129,11 @@ def run_command(request: Request) -> int:
     formats = words(request.formats if request.formats is not None else "json", FORMATS, "--format")
     if not formats:
         raise UsageError(f"--format: expected one or more of {', '.join(FORMATS)}, found {request.formats!r}")
-    clips = find_clips(request.inputs, request.transcript)
+    if "parquet" in formats:
+        require_pyarrow()
+    clips = _cut(find_clips(request.inputs, request.transcript), request)
+    _check_action_units(request.action_units, len(clips))
+    films = _films(request)
     if is_collection(request.inputs):
         return run_folder(
             clips,
@@ -102,9 +145,42 @@ def run_command(request: Request) -> int:
                 formats=formats,
                 jobs=request.jobs,
                 overwrite=request.overwrite,
+                films=films,
             ),
         )
     return _run_one(clips[0], settings, formats, request)
+
+
+def _films(request: Request) -> FilmPlan | None:
+    if not request.drawing and (request.render is None or not request.blur_faces):
+        raise UsageError(
+            "--no-drawing: leaves bars and lines out of a film with hidden faces; give --render and --blur-faces too"
+        )
+    if request.render is None:
+        return None
+    return FilmPlan(request.render, drawing=request.drawing, blur_faces=request.blur_faces)
+
+
+def _cut(clips: list[Clip], request: Request) -> list[Clip]:
+    """The part of the one recording that --start and --end name. Raises `UsageError` if they name none."""
+    start_s, end_s = request.start_s, request.end_s
+    if start_s is None and end_s is None:
+        return clips
+    if len(clips) != 1 or clips[0].path is None or is_collection(request.inputs):
+        raise UsageError("--start, --end: they cut one recording; for several write a manifest with start_s and end_s")
+    if end_s is not None and end_s <= (start_s or 0.0):
+        raise UsageError(f"--end {end_s:g}: expected a second after --start ({start_s or 0.0:g})")
+    return [clips[0].model_copy(update={"start_s": start_s, "end_s": end_s})]
+
+
+def _check_action_units(path: Path | None, clips: int) -> None:
+    if path is not None and not path.exists():
+        raise UsageError(f"--action-units: expected a table or a folder of tables, found nothing at {path}")
+    if path is not None and path.is_file() and clips > 1:
+        raise UsageError(
+            f"--action-units: {path} is the table of one recording, and {clips} were given; give a folder of tables "
+            "that are named as the recordings"
+        )
 
 
 def _run_one(clip: Clip, settings: AnalyzeSettings, formats: tuple[str, ...], request: Request) -> int:
@@ -112,15 +188,26 @@ def _run_one(clip: Clip, settings: AnalyzeSettings, formats: tuple[str, ...], re
 
     from emotion_llama.analyze.analyzer import load
     from emotion_llama.analyze.console import show
-    from emotion_llama.analyze.folder import check_writable, write_files
+    from emotion_llama.analyze.folder import check_writable
+    from emotion_llama.analyze.timeline.journal import JOURNAL_ENDING, examine_told
 
     # one clip is only shown, unless files were asked for
     out = request.out or (DEFAULT_OUT if request.formats is not None else None)
+    film = None if request.render is None else single_target(request.render, clip, forget_shown=request.blur_faces)
     model = load(request.model, device=request.device)
     if out is not None:
         check_writable(out)
-    result = model.examine(clip, settings)
+    if settings.timeline:
+        windows = None if out is None else out / ((Path(clip.clip).stem or "clip") + JOURNAL_ENDING)
+        result = examine_told(model, clip, settings, windows, Console(stderr=True))
+    else:
+        result = model.examine(clip, settings)
     written = write_files(result, out, formats) if out is not None else []
+    if film is not None:
+        from emotion_llama.analyze.render.film import write_film
+
+        write_film(result, film, film_style(model, drawing=request.drawing, blur_faces=request.blur_faces))
+        written.append(film)
     show(result.analysis, Console())
     for path in written:
         print(f"wrote {path}")

@@ -10,11 +10,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from emotion_llama.analyze.people_shown import show_people
 from emotion_llama.clip import Analysis, Observation
 
 _BAR_COLUMNS = 30
 _CHANNEL_TITLES = {"face": "In the face", "voice": "In the voice", "words": "In the words", "scene": "In the scene"}
 _VERDICT_MARKS = {"supported": "agrees with the measurement", "contradicted": "CONTRADICTED by the measurement"}
+_SIDE_MARKS = {"for": "speaks for it", "against": "speaks against it"}
+_INPUT_NAMES = {"video": "picture", "audio": "voice", "text": "words"}
 
 
 def show(analysis: Analysis, console: Console, written: Sequence[Path] = ()) -> None:
@@ -25,12 +28,28 @@ def show(analysis: Analysis, console: Console, written: Sequence[Path] = ()) -> 
     if analysis.probabilities:
         console.print()
         _show_bars(analysis, console)
+    main = next((face.track for face in analysis.faces if face.main), None)
+    show_people(analysis.people, main, console)
+    if analysis.timeline is not None:
+        _show_timeline(analysis, console)
     _show_texts(analysis, console)
+    _show_claims(analysis, console)
+    _show_attribution(analysis, console)
     _show_evidence(analysis.evidence, console)
+    _show_baseline(analysis, console)
     _show_list("Please note", analysis.warnings, console, style="yellow")
     _show_inputs(analysis, console)
     for path in written:
         _line(console, f"wrote {printable(str(path))}", style="dim")
+
+
+def _show_timeline(analysis: Analysis, console: Console) -> None:
+    from emotion_llama.analyze.timeline.strip import show_timeline
+
+    assert analysis.timeline is not None
+    windows = analysis.timeline.windows
+    start_s = windows[0].start_s if windows else 0.0
+    show_timeline(analysis.timeline, (start_s, start_s + (analysis.duration_s or 0.0)), console)
 
 
 def printable(text: str) -> str:
@@ -40,7 +59,17 @@ def printable(text: str) -> str:
 
 def headline(analysis: Analysis) -> str:
     """The emotion in one or a few words, or that none could be named."""
+    if analysis.candidates:
+        return f"not sure: {' or '.join(analysis.candidates)}"
     return analysis.emotion or ", ".join(analysis.labels) or "no emotion could be named"
+
+
+def _show_baseline(analysis: Analysis, console: Console) -> None:
+    clips, source = analysis.provenance.baseline_clips, analysis.provenance.baseline_from
+    if clips is not None:
+        where = {"profile": " (a profile)", "auto": " (other parts of this one)"}.get(source or "", "")
+        console.print()
+        _line(console, f"Read beside {clips} recordings of the same person{where}.", style="dim")
 
 
 def _headline(analysis: Analysis) -> Text:
@@ -75,6 +104,29 @@ def _show_texts(analysis: Analysis, console: Console) -> None:
         _show_list(title, [f'"{said.text.strip()}"' if said.text.strip() else "nothing was said"], console, mark="")
 
 
+def _show_claims(analysis: Analysis, console: Console) -> None:
+    """How many of the signs that the reasons name hold, and those that do not."""
+    checked = [one for one in analysis.claims if one.verdict in _VERDICT_MARKS]
+    if not analysis.claims:
+        return
+    hold = sum(one.verdict == "supported" for one in checked)
+    lines = [f"{len(analysis.claims)} named, {len(checked)} could be checked, {hold} agree with the measurements"]
+    lines += [f"CONTRADICTED: {one.text} ({one.note})" for one in checked if one.verdict == "contradicted"]
+    _show_list("Signs in these reasons", lines, console)
+
+
+def _show_attribution(analysis: Analysis, console: Console) -> None:
+    """What each input added to the probability of the emotion, in points, and what it says alone."""
+    found = analysis.attribution
+    if found is None:
+        return
+    lines = []
+    for name, share in sorted(found.shapley.items(), key=lambda pair: -pair[1]):
+        alone = max(found.alone[name].items(), key=lambda pair: pair[1])
+        lines.append(f"{_INPUT_NAMES[name]}: {100 * share:+.0f} points; alone it says {alone[0]} ({alone[1]:.0%})")
+    _show_list(f"What made it {found.emotion} ({found.blank:.0%} without any input)", lines, console)
+
+
 def _show_evidence(evidence: Iterable[Observation], console: Console) -> None:
     order = list(_CHANNEL_TITLES)
     ranked = sorted(evidence, key=lambda observation: order.index(observation.channel))
@@ -84,7 +136,8 @@ def _show_evidence(evidence: Iterable[Observation], console: Console) -> None:
 
 def _evidence_line(observation: Observation) -> str:
     verdict = _VERDICT_MARKS.get(observation.verdict or "", observation.verdict)
-    notes = [note for note in (measurement(observation), verdict) if note]
+    side = _SIDE_MARKS.get(observation.speaks or "")
+    notes = [note for note in (measurement(observation), side, verdict) if note]
     return observation.text + (f" ({'; '.join(notes)})" if notes else "")
 
 

@@ -77,7 +77,7 @@ def kept(
 
     A cache folder that cannot be written costs speed, not the analysis: it is logged.
     """
-    if parts.feature_cache is None or percept.media is None:
+    if parts.feature_cache is None or percept.media is None or not percept.whole:
         return compute()
     span_s = (percept.clip.start_s, percept.clip.end_s)
     key = feature_key(percept.media.sha256, span_s, step, FEATURES_VERSION, settings)
@@ -114,8 +114,9 @@ def encode_picture(
     if parts.own_global is None:
         with watch.time("face rows"):
             features |= face_rows(faces, parts)
-    if faces.action_units is not None and len(faces.action_units.time_s) > 1:
-        features[MOVEMENT] = FaceDynamics()(faces.action_units)
+    series = faces.mesh_action_units or faces.action_units
+    if series is not None and len(series.time_s) > 1:
+        features[MOVEMENT] = FaceDynamics()(series)
         if parts.own_temporal is not None and MOVEMENT not in given:
             with watch.time("temporal encoder"):
                 features[MOVEMENT] = parts.own_temporal(crops_of(faces))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -24,7 +24,11 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from emotion_llama.analyze.writers import ClipFailure, append_jsonl, read_jsonl, write_csv, write_json, write_text
+from emotion_llama.analyze.formats import CLIP_FILES, TABLES, write_files, write_tables
+from emotion_llama.analyze.render.plan import FilmPlan, film_style
+from emotion_llama.analyze.report import hides_faces
+from emotion_llama.analyze.timeline.journal import JOURNAL_ENDING, journal
+from emotion_llama.analyze.writers import ClipFailure, append_jsonl, read_jsonl, write_text
 from emotion_llama.clip import Analysis, Clip
 from emotion_llama.errors import AssetError, EmotionLlamaError, OutputError, UsageError
 from emotion_llama.settings import AnalyzeSettings
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 ANALYSES = "analyses.jsonl"
 RUN = "run.json"
 LOCK = ".lock"
+_HTML = CLIP_FILES["html"][0]
 LONGEST_STEM = 70
 """Letters of a result's file name: with four bytes a letter some room is left below the usual limit of 255 bytes."""
 
@@ -55,6 +60,7 @@ class FolderRun:
     formats: tuple[str, ...] = ("json",)
     jobs: int = 1
     overwrite: bool = False
+    films: FilmPlan | None = None
 
 
 def load_model(run: FolderRun, threads: int | None) -> EmotionLlama:
@@ -101,24 +107,6 @@ def file_stems(clips: Sequence[Clip]) -> list[str]:
     return stems
 
 
-def write_files(result: Result, out: Path, formats: Sequence[str], stem: str | None = None) -> list[Path]:
-    """Write one clip's own files (`json`, `html`; `csv` too for a single clip). Gives the paths written."""
-    from emotion_llama.analyze.report import write_report
-
-    stem = stem or Path(result.analysis.clip).stem or "clip"
-    written = []
-    for name in formats:
-        path = out / f"{stem}.{name}"
-        if name == "json":
-            write_json(result.analysis, path)
-        elif name == "csv":
-            write_csv([result.analysis], path)
-        else:
-            write_report(result.analysis, result.material, path)
-        written.append(path)
-    return written
-
-
 def run_folder(clips: Sequence[Clip], run: FolderRun, loader: Loader = load_model) -> int:
     """Analyse every clip not yet done; gives the exit code (1 if any clip failed).
 
@@ -138,19 +126,26 @@ def run_folder(clips: Sequence[Clip], run: FolderRun, loader: Loader = load_mode
 
 
 def _run_locked(clips: Sequence[Clip], run: FolderRun, loader: Loader) -> int:
+    stems = dict(zip((clip.clip for clip in clips), file_stems(clips), strict=True))
+    if run.films is not None:
+        run.films.check(stems, clips)
     _claim(run)
-    done = _finished(run.out / ANALYSES)
-    todo = [task for task in zip(clips, file_stems(clips), strict=True) if task[0].clip not in done]
+    done = _finished(run, stems, {clip.clip for clip in clips if clip.path is not None})
+    todo = [task for task in zip(clips, stems.values(), strict=True) if task[0].clip not in done]
+    if run.settings.blur_faces:
+        _forget_shown(run, [stem for _, stem in todo])
     console = Console(stderr=True)
     if done:
         console.print(f"{len(clips) - len(todo)} of {len(clips)} clips were done before; {len(todo)} to do")
     with _results(todo, run, loader) as results:
         failures = _record(results, len(todo), run.out / ANALYSES, console)
     asked = {clip.clip for clip in clips}
-    if "csv" in run.formats:
+    if any(name in TABLES for name in run.formats):
         rows = [row for row in read_jsonl(run.out / ANALYSES) if row.clip in asked]
-        write_csv(rows, run.out / "analyses.csv")
+        write_tables(rows, run.out, run.formats, Path(ANALYSES).stem)
     console.print(f"{len(clips) - len(failures)} of {len(clips)} clips analysed → {run.out / ANALYSES}", soft_wrap=True)
+    if run.films is not None:
+        console.print(f"films → {run.films.folder}", soft_wrap=True)
     for failure in failures:
         console.print(
             f"failed: {failure.clip}: {failure.error.message}",
@@ -192,18 +187,53 @@ def _earlier(path: Path) -> dict[str, object]:
 def _differences(earlier: dict[str, object], now: dict[str, object]) -> list[str]:
     before, after = earlier.get("settings"), now["settings"]
     assert isinstance(after, dict)
-    names = [key for key in after if not isinstance(before, dict) or before.get(key) != after[key]]
+    # a setting that is not there was not known yet: it was as it is by default
+    usual = AnalyzeSettings().model_dump(mode="json")
+    names = [key for key in after if not isinstance(before, dict) or before.get(key, usual[key]) != after[key]]
+    names = [key for key in names if key != "blur_faces"]  # no analysis depends on it; pictures are made anew
     return (["model"] if earlier.get("model") != now["model"] else []) + names
 
 
-def _finished(path: Path) -> set[str]:
-    """Names of the finished clips; rewrites the file without failures and without a half-written last line."""
+def _finished(run: FolderRun, stems: Mapping[str, str], with_media: set[str]) -> set[str]:
+    """Names of the finished clips; rewrites the results without failures and without a half-written last line.
+
+    A clip that lacks one of the files asked for (a format that the earlier run did not write) is not finished, nor one
+    whose film or page was made with faces shown where they are to be hidden, or the other way round.
+    """
+    path = run.out / ANALYSES
     if not path.exists():
         return set()
-    done = {row.clip: row for row in read_jsonl(path) if isinstance(row, Analysis)}
+    found = {row.clip: row for row in read_jsonl(path) if isinstance(row, Analysis)}
+    done = {
+        clip: row
+        for clip, row in found.items()
+        if clip not in stems or _has_files(run, stems[clip], clip in with_media)
+    }
     lines = (json.dumps(row.model_dump(mode="json"), ensure_ascii=False) + "\n" for row in done.values())
     write_text("".join(lines), path)
     return set(done)
+
+
+def _has_files(run: FolderRun, stem: str, has_media: bool) -> bool:
+    endings = [CLIP_FILES[name][0] for name in run.formats if name in CLIP_FILES]
+    if not all((run.out / (stem + ending)).is_file() for ending in endings):
+        return False
+    if "html" in run.formats and hides_faces(run.out / (stem + _HTML)) != run.settings.blur_faces:
+        return False
+    return run.films is None or not has_media or run.films.has(stem)
+
+
+def _forget_shown(run: FolderRun, stems: Sequence[str]) -> None:
+    """Remove what an earlier run left under the names of this one and shows faces. Raises `OutputError`."""
+    for stem in stems:
+        page = run.out / (stem + _HTML)
+        if "html" in run.formats and page.is_file() and not hides_faces(page):
+            try:
+                page.unlink()
+            except OSError as error:
+                raise OutputError(f"{page}: shows faces and cannot be replaced ({error.strerror})") from error
+        if run.films is not None:
+            run.films.forget_shown(stem)
 
 
 def _record(results: Iterator[Analysis | ClipFailure], count: int, path: Path, console: Console) -> list[ClipFailure]:
@@ -252,9 +282,14 @@ def _analyze(model: EmotionLlama, task: Task, run: FolderRun) -> Analysis | Clip
     """One clip; what goes wrong with it becomes its line in the results, and the run goes on."""
     clip, stem = task
     try:
-        result = model.examine(clip, run.settings)
-        if "html" in run.formats:
-            write_files(result, run.out, ["html"], stem=stem)
+        if run.settings.timeline:
+            with journal(run.out / (stem + JOURNAL_ENDING)) as write:
+                result = model.examine(clip, run.settings, lambda window, _: write(window))
+        else:
+            result = model.examine(clip, run.settings)
+        write_files(result, run.out, [name for name in run.formats if name in CLIP_FILES], stem)
+        if run.films is not None:
+            _write_film(model, result, clip, stem, run.films)
         return result.analysis
     except (OutputError, AssetError):
         raise
@@ -263,6 +298,14 @@ def _analyze(model: EmotionLlama, task: Task, run: FolderRun) -> Analysis | Clip
     except Exception as error:  # a fault of ours with one recording must not cost the others theirs
         log.exception("%s: unexpected error; please report it", clip.clip)
         return ClipFailure.of(clip.clip, error)
+
+
+def _write_film(model: EmotionLlama, result: Result, clip: Clip, stem: str, films: FilmPlan) -> None:
+    path = films.path(clip, stem)
+    if path is not None:
+        from emotion_llama.analyze.render.film import write_film
+
+        write_film(result, path, film_style(model, drawing=films.drawing, blur_faces=films.blur_faces))
 
 
 _worker_model: EmotionLlama | None = None

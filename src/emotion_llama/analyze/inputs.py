@@ -27,6 +27,10 @@ def find_clips(inputs: Sequence[str], transcript: str | None) -> list[Clip]:
         return [Clip(clip=TEXT_CLIP, transcript=transcript)]
     clips: dict[str, Clip] = {}
     for text in inputs:
+        if not text.strip():
+            raise UsageError(
+                "expected a recording, a folder or a manifest, found an empty name; is a variable not set?"
+            )
         for clip in _expand(text):
             if clips.setdefault(clip.clip, clip) != clip:
                 raise UsageError(

@@ -21,6 +21,7 @@ from emotion_llama.encoders.own import encoder_folder, open_audio, open_global, 
 from emotion_llama.encoders.person import load_population
 from emotion_llama.encoders.picture import PictureEncoder
 from emotion_llama.encoders.speech import SpeechEncoder
+from emotion_llama.perception.all_faces import AllFaces
 from emotion_llama.perception.expression import ExpressionNet, FaceOpinionNet
 from emotion_llama.perception.see import FaceReader
 from emotion_llama.perception.speech import Transcriber
@@ -53,7 +54,13 @@ class Parts:
     @cached_property
     def face_reader(self) -> FaceReader:
         """Detector, mesh, action units and expression net. Raises `AssetMissingError` if they were not fetched."""
-        return FaceReader(assets.path("blazeface-short-range"), assets.path("face-mesh"), self.expression_net)
+        net = self.expression_net
+        return FaceReader(assets.path("blazeface-short-range"), assets.path("face-mesh"), net, net.grid)
+
+    @cached_property
+    def all_faces(self) -> AllFaces:
+        """What finds the faces to hide. Raises `AssetMissingError` if its graphs were not fetched."""
+        return AllFaces.of_folders(assets.path("blazeface-short-range"), assets.path("face-mesh"))
 
     @cached_property
     def expression_net(self) -> ExpressionNet:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
+from emotion_llama.analyze.given_units import given_units
 from emotion_llama.analyze.parts import Parts
+from emotion_llama.analyze.stopwatch import Stopwatch as Stopwatch
 from emotion_llama.clip import Clip, Modality, Observation, PeakFrame, Transcript
 from emotion_llama.errors import MediaError, UsageError
-from emotion_llama.measurements import FaceMeasures, SoundMeasures
+from emotion_llama.measurements import FaceMeasures, SoundMeasures, Turn
 from emotion_llama.media import DecodeNotes, iter_frames, probe, read_frame, read_waveform
 from emotion_llama.media.types import SAMPLE_RATE_HZ, Frame, MediaInfo, Waveform
+from emotion_llama.perception.active_speaker import step_s, who_speaks
 from emotion_llama.perception.describe import describe_face, describe_voice, describe_words
+from emotion_llama.perception.mouth import LONGEST_STEP_S
 from emotion_llama.perception.scene import describe_scene
+from emotion_llama.perception.see import with_action_units
 from emotion_llama.perception.sound import perceive_sound
 from emotion_llama.settings import AnalyzeSettings
 
@@ -25,20 +28,8 @@ MIN_SOUND_S = 0.2
 """Shorter sound gives the audio encoder too few frames for four chunks; it does not count as present."""
 
 
-class Stopwatch:
-    """Seconds spent in each named part; nested use adds up by name."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def time(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to `name`."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+FRAMES_OF_PEOPLE = 9000
+"""Frames looked at where it matters who speaks: 10 minutes at full rate. A longer recording has them further apart."""
 
 
 class Alteration(Protocol):
@@ -56,7 +47,11 @@ class Alteration(Protocol):
 
 @dataclass(frozen=True)
 class Percept:
-    """Everything perceived in one clip. `faces` is `None` without a picture, `sound` and `waveform` without sound."""
+    """Everything perceived in one clip. `faces` is `None` without a picture, `sound` and `waveform` without sound.
+
+    `turns`: who speaks when, where that was asked for; `None` where the pictures are too far apart to see it. `whole`
+    is false where only what belongs to one person is left; `unheard` then says why they have no voice and no words.
+    """
 
     clip: Clip
     media: MediaInfo | None
@@ -68,6 +63,9 @@ class Percept:
     transcript: Transcript
     observations: tuple[Observation, ...]
     notes: tuple[DecodeNotes, ...] = ()
+    turns: tuple[Turn, ...] | None = ()
+    whole: bool = True
+    unheard: str | None = None
 
     @property
     def speech_s(self) -> tuple[tuple[float, float], ...]:
@@ -105,10 +103,13 @@ def perceive(
     seen = _Seeing(clip, media, settings, picture_notes, alter)
     faces, frame, peak = _see(seen, sound, parts, watch)
     with watch.time("describe"):
-        observations = _describe(faces, frame, sound, transcript, settings)
-    percept = Percept(
-        clip, media, faces, frame, peak, sound, waveform, transcript, observations, (picture_notes, sound_notes)
-    )
+        observations = observed(faces, frame, sound, transcript, settings)
+    notes = (picture_notes, sound_notes)
+    percept = Percept(clip, media, faces, frame, peak, sound, waveform, transcript, observations, notes)
+    if settings.person != "main" and faces is not None and sound is not None and sound.trace is not None:
+        with watch.time("who speaks"):
+            seen_often = step_s(faces.tracks) <= LONGEST_STEP_S
+            percept = replace(percept, turns=who_speaks(faces.tracks, sound.trace) if seen_often else None)
     if not any(present_inputs(percept, settings).values()):
         left_out = f" (left out as asked: {', '.join(settings.without)})" if settings.without else ""
         raise MediaError(
@@ -178,7 +179,9 @@ class _Seeing:
             start_s=self.clip.start_s,
             end_s=self.clip.end_s,
             max_frames_s=self.settings.max_frames_s,
-            max_frames=self.settings.max_frames,
+            max_frames=self.settings.max_frames
+            if self.settings.person == "main"
+            else max(self.settings.max_frames, FRAMES_OF_PEOPLE),
             notes=self.notes,
         )
         return found if self.alter is None else self.alter.frames(found)
@@ -194,9 +197,13 @@ def _see(
 ) -> tuple[FaceMeasures | None, Frame | None, PeakFrame | None]:
     if not seeing.media.has_picture or "video" in seeing.settings.without:
         return None, None, None
+    given = seeing.settings.action_units
     with watch.time("faces"):
+        series = None if given is None else given_units(given, seeing.clip, seeing.media)
         seen = _Times(seeing.frames())
         faces = parts.face_reader.read(seen, _speech_spans(sound))
+        if series is not None:
+            faces = with_action_units(faces, series, _speech_spans(sound))
     if not seen.index_and_time:
         raise MediaError(
             f"{seeing.media.path}: no frame could be decoded from its picture stream; export or copy it again"
@@ -238,13 +245,14 @@ def choose_frame(times: list[tuple[int, float]], faces: FaceMeasures, settings: 
     return PeakFrame(index=times[place][0], time_s=times[place][1], policy="first" if first else "middle")
 
 
-def _describe(
+def observed(
     faces: FaceMeasures | None,
     frame: Frame | None,
     sound: SoundMeasures | None,
     transcript: Transcript,
     settings: AnalyzeSettings,
 ) -> tuple[Observation, ...]:
+    """All that was measured, in words."""
     found: list[Observation] = []
     if faces is not None:
         found += describe_face(faces, _speech_spans(sound))

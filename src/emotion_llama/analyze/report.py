@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -12,10 +14,14 @@ from numpy.typing import NDArray
 from emotion_llama.analyze import charts
 from emotion_llama.analyze.console import headline, measurement, number
 from emotion_llama.analyze.face_figure import Overlay, close_up, whole_frame
+from emotion_llama.analyze.people_shown import rows_of, told
+from emotion_llama.analyze.timeline.page import page_of
 from emotion_llama.analyze.writers import unit_number, write_text
 from emotion_llama.clip import Analysis, Observation, VoiceMeasures
-from emotion_llama.measurements import ACTION_UNITS, EXPRESSIONS, ActionUnitSeries, VoiceTrace
-from emotion_llama.media.types import Waveform
+from emotion_llama.measurements import ACTION_UNITS, EXPRESSIONS, ActionUnitSeries, FaceBoxes, FaceMeasures, VoiceTrace
+
+if TYPE_CHECKING:  # files are written from results alone: no decoder is loaded for them
+    from emotion_llama.media.types import Waveform
 
 UNIT_NAMES = {
     1: "inner brows raised",
@@ -39,11 +45,15 @@ UNIT_NAMES = {
 }
 """Action units in plain words, by FACS number."""
 
+Drawing = dict[str, Any]
+"""What the report's template is filled with."""
+
 MAX_INTENSITY = 5.0
 _UNITS_OVER_TIME = 5
 _TABLE_ROWS = 24
+_HEAD_BYTES = 4096
 _CHANNELS = {"face": "Face", "voice": "Voice", "words": "Words", "scene": "Scene"}
-_VOICE_ROWS = (
+VOICE_ROWS = (
     ("f0_hz", "Pitch (median)", "Hz"),
     ("f0_range_semitones", "Pitch range", "semitones"),
     ("f0_slope_semitones_s", "Pitch trend", "semitones/s"),
@@ -59,14 +69,20 @@ _VOICE_ROWS = (
     ("hnr_db", "Harmonics to noise", "dB"),
     ("spectral_tilt_db_octave", "Spectral tilt", "dB/octave"),
 )
+"""Voice measures as (field, name, unit)."""
 
 
 @dataclass(frozen=True)
 class ReportMaterial:
-    """What the report draws and the analysis does not hold; every part may be missing.
+    """What the report and other files draw on and the analysis does not hold; every part may be missing.
 
     Times are seconds of the recording. `expressions` has a row of probabilities in `EXPRESSIONS` order for each time
-    of `action_units`; mesh and box (corners x0, y0, x1, y1) are in px of `peak_rgb`.
+    of `action_units`, `frame_indices` the frame and `mesh_scores` (0–1) how sure the mesh of it was; mesh and box
+    (corners x0, y0, x1, y1) are in px of `peak_rgb`. `duration_s` is the length of what was looked at, from `start_s`
+    on; `recording_s` that of the whole recording, which lies at `media_path`. `end_s` is where the looking ended,
+    `None` = the recording's end; `faces` are all faces over time, in px of the upright frame; `face_boxes` stand in
+    for them where only their boxes were kept. `faces_hidden`: nobody can be recognised in the pictures held here.
+    `portraits` are face crops by the number of the person.
     """
 
     peak_rgb: NDArray[np.uint8] | None = None  # (H, W, 3)
@@ -77,6 +93,16 @@ class ReportMaterial:
     trace: VoiceTrace | None = None
     waveform: Waveform | None = None
     duration_s: float | None = None
+    frame_indices: NDArray[np.int64] | None = None  # (F,)
+    mesh_scores: NDArray[np.float32] | None = None  # (F,)
+    media_path: Path | None = None
+    start_s: float = 0.0
+    recording_s: float | None = None
+    portraits: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
+    end_s: float | None = None
+    faces: FaceMeasures | None = None
+    face_boxes: tuple[FaceBoxes, ...] = ()
+    faces_hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,21 +121,46 @@ def write_report(analysis: Analysis, material: ReportMaterial, path: Path) -> No
     write_text(render_report(analysis, material), path)
 
 
+def hides_faces(path: Path) -> bool:
+    """Whether a written page says that nobody can be recognised in its pictures."""
+    try:
+        with path.open("rb") as file:
+            return b'<meta name="faces" content="hidden">' in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+
+
 def render_report(analysis: Analysis, material: ReportMaterial) -> str:
     """The page as text. Everything taken from the clip is escaped; parts that are missing are left out."""
+    return report_of(draw(analysis, material))
+
+
+def report_of(drawing: Drawing) -> str:
+    """The page of what was drawn already."""
+    return templates("emotion_llama.analyze", ".").get_template("report.html.j2").render(drawing)
+
+
+def templates(package: str, folder: str) -> Environment:
+    """Templates of a folder of the package, with the filters that show results."""
     environment = Environment(
-        loader=PackageLoader("emotion_llama.analyze", "."),
+        loader=PackageLoader(package, folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, clock=charts.clock, measurement=measurement)
+    environment.filters.update(number=number, clock=charts.clock, measurement=measurement, told=told)
+    return environment
+
+
+def draw(analysis: Analysis, material: ReportMaterial) -> Drawing:
+    """Give everything that a page shows of a result, by name: small pictures, paths, tables; the traces can go then."""
     axis = _axis(analysis, material)
     overlay = Overlay(material.mesh_px, _corners(material.box_px), _other_boxes(analysis))
     frame = material.peak_rgb
-    return environment.get_template("report.html.j2").render(
+    return dict(
         a=analysis,
+        faces_hidden=material.faces_hidden,
         headline=headline(analysis),
         ranked=sorted(analysis.probabilities.items(), key=lambda pair: -pair[1]),
         frame=None if frame is None else whole_frame(frame, overlay),
@@ -124,17 +175,23 @@ def render_report(analysis: Analysis, material: ReportMaterial) -> str:
         expressions=EXPRESSIONS,
         voice=_voice(analysis.voice),
         evidence=_by_channel(analysis.evidence),
+        people=rows_of(analysis.people, material.portraits),
+        main_person=next((face.track for face in analysis.faces if face.main), None),
+        timeline=page_of(analysis.timeline, axis, UNIT_NAMES) if axis and analysis.timeline else None,
     )
 
 
 def _axis(analysis: Analysis, material: ReportMaterial) -> charts.TimeAxis | None:
     """The span all charts share; `None` for a picture, for text, or when nothing was measured over time."""
     duration_s = material.duration_s if material.duration_s is not None else analysis.duration_s
-    if not duration_s or all(p is None for p in (material.waveform, material.trace, material.action_units)):
+    measured = (material.waveform, material.trace, material.action_units, analysis.timeline)
+    if not duration_s or all(part is None for part in measured):
         return None
     start_s = 0.0
     if material.waveform is not None:
         start_s = material.waveform.start_s
+    elif analysis.timeline is not None:
+        start_s = material.start_s
     elif material.action_units is not None and len(material.action_units.time_s):
         start_s = float(material.action_units.time_s[0])
     return charts.TimeAxis(start_s, start_s + duration_s)
@@ -227,7 +284,7 @@ def _voice(voice: VoiceMeasures | None) -> list[tuple[str, str]]:
     """Measures that were taken, as (name, value with unit)."""
     if voice is None:
         return []
-    taken = [(name, getattr(voice, field), unit) for field, name, unit in _VOICE_ROWS]
+    taken = [(name, getattr(voice, field), unit) for field, name, unit in VOICE_ROWS]
     return [(name, f"{number(value)} {unit}".strip()) for name, value, unit in taken if value is not None]
 
 

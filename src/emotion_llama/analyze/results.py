@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from emotion_llama.analyze.answers import PROMPT_WORDS, Answers
+import numpy as np
+
+from emotion_llama.analyze.answers import Answers
+from emotion_llama.analyze.evidence import claims_of, supported_share, with_sides, without_contradicted
 from emotion_llama.analyze.perceive import Percept
+from emotion_llama.analyze.render.blur import HOLD_S, Boxes, FaceFinder, hidden_crops, hidden_picture, stacked
+from emotion_llama.analyze.render.course import FaceCourse
 from emotion_llama.analyze.report import ReportMaterial
+from emotion_llama.analyze.scoring import PROMPT_WORDS
 from emotion_llama.analyze.warnings import answer_warnings, input_states, perception_warnings
-from emotion_llama.clip import Analysis, Face, Provenance, Valence
+from emotion_llama.clip import Analysis, Face, PeakFrame, Provenance, Valence
 from emotion_llama.labels import VALENCE_SOURCE, canonical, is_known, valence
 from emotion_llama.measurements import ACTION_UNITS, FaceMeasures
+from emotion_llama.perception.claim_check import Measured
 from emotion_llama.perception.compose import compose_reason
 from emotion_llama.settings import AnalyzeSettings
+
+
+@dataclass(frozen=True)
+class Result:
+    """An analysis and the pictures and traces that its HTML report draws."""
+
+    analysis: Analysis
+    material: ReportMaterial
+
+    def timed(self, seconds: Mapping[str, float]) -> Result:
+        """The same with other timings."""
+        rounded = {name: round(value, 4) for name, value in seconds.items()}
+        return Result(self.analysis.model_copy(update={"timings_s": rounded}), self.material)
 
 
 def build_analysis(
@@ -22,30 +43,38 @@ def build_analysis(
     answers: Answers,
     provenance: Provenance,
     timings_s: Mapping[str, float],
+    remarks: Sequence[str] = (),
 ) -> Analysis:
-    """Put one result together."""
+    """Put one result together; `remarks` are warnings about how it was made."""
     pleasantness = valence(answers.probabilities)
+    measured = _measured(percept, settings)
+    reasoning = _reasoning(percept, settings, answers, measured)
+    claims = claims_of(reasoning, measured) if reasoning else ()
     return Analysis(
         clip=percept.clip.clip,
         duration_s=percept.duration_s,
         emotion=answers.emotion,
+        candidates=answers.candidates,
         labels=answers.labels,
         valence=None if pleasantness is None else Valence(value=pleasantness, source=VALENCE_SOURCE),
         confidence=max(answers.probabilities.values(), default=None),
         probabilities=answers.probabilities,
         label_scores=answers.scores,
         order_sensitivity=answers.order_sensitivity,
-        reasoning=_reasoning(percept, settings, answers),
+        reasoning=reasoning,
         visual=answers.shown("visual"),
         audio=answers.shown("audio"),
-        evidence=percept.observations,
+        evidence=with_sides(percept.observations, answers.emotion),
+        claims=claims,
+        claims_supported=supported_share(claims),
+        attribution=answers.attribution,
         transcript=percept.transcript,
         peak_frame=percept.peak,
         faces=tuple(_faces(percept.faces)) if percept.faces is not None else (),
-        action_units=_action_units(percept.faces),
-        voice=percept.sound.voice if percept.sound is not None and "audio" not in settings.without else None,
-        inputs=input_states(percept, settings, answers.present),
-        warnings=tuple(_warnings(percept, settings, answers)),
+        action_units=dict(measured.action_units),
+        voice=measured.voice,
+        inputs=input_states(percept, settings, answers.present, answers.gated),
+        warnings=(*_warnings(percept, settings, answers, reasoning), *remarks),
         timings_s={name: round(seconds, 4) for name, seconds in timings_s.items()},
         raw={str(task): text for task, text in answers.texts.items()},
         prompts={str(task): text for task, text in answers.prompts.items()},
@@ -53,16 +82,31 @@ def build_analysis(
     )
 
 
-def _reasoning(percept: Percept, settings: AnalyzeSettings, answers: Answers) -> str | None:
+def _measured(percept: Percept, settings: AnalyzeSettings) -> Measured:
+    voice = percept.sound.voice if percept.sound is not None and "audio" not in settings.without else None
+    return Measured(percept.observations, _action_units(percept.faces), voice, percept.transcript.text)
+
+
+def _reasoning(percept: Percept, settings: AnalyzeSettings, answers: Answers, measured: Measured) -> str | None:
     """Give the model's reason; where it names none of the asked emotions, one composed from the measured clues.
 
-    `raw` keeps what the model wrote, and a warning says which of the two this is.
+    With `verified`, sentences that measurements contradict are left out; where no sign is left to name, a composed
+    reason takes their place. `raw` keeps what the model wrote, and a warning says which of these it is.
     """
     text = answers.shown("reason")
-    if text is None or answers.stated is not None or answers.emotion is None:
+    if text is None or answers.emotion is None:
         return text
+    if answers.stated is None:
+        return _composed(percept, settings, answers.emotion)
+    if not settings.verified:
+        return text
+    left = without_contradicted(text, measured)
+    return left if left == text.strip() or claims_of(left, measured) else _composed(percept, settings, answers.emotion)
+
+
+def _composed(percept: Percept, settings: AnalyzeSettings, emotion: str) -> str:
     clues = [o for o in percept.observations if o.channel != "scene"]
-    return compose_reason(clues, answers.emotion, random.Random(settings.seed), percept.transcript.text)
+    return compose_reason(clues, emotion, random.Random(settings.seed), percept.transcript.text)
 
 
 def _faces(faces: FaceMeasures) -> list[Face]:
@@ -88,11 +132,12 @@ def _faces(faces: FaceMeasures) -> list[Face]:
 def _action_units(faces: FaceMeasures | None) -> dict[str, float]:
     if faces is None or faces.action_units is None or faces.peak is None:
         return {}
-    row = faces.action_units.intensity[faces.peak]
-    return {f"AU{number:02d}": round(float(x), 2) for number, x in zip(ACTION_UNITS, row, strict=True)}
+    series = faces.action_units
+    sizes = dict(zip(ACTION_UNITS, series.intensity[faces.peak], strict=True))
+    return {f"AU{unit:02d}": round(float(sizes[unit]), 2) for unit in series.measured}
 
 
-def _warnings(percept: Percept, settings: AnalyzeSettings, answers: Answers) -> list[str]:
+def _warnings(percept: Percept, settings: AnalyzeSettings, answers: Answers, reasoning: str | None) -> list[str]:
     found = list(perception_warnings(percept, settings))
     if percept.transcript.text is not None and len(percept.transcript.text.split()) > PROMPT_WORDS:
         found.append(f"The model read only the first {PROMPT_WORDS} words; analyse shorter spans of a long recording.")
@@ -101,8 +146,12 @@ def _warnings(percept: Percept, settings: AnalyzeSettings, answers: Answers) -> 
             f"Rows of zeros stand for {', '.join(answers.zeros)}, as in the released code; the layout aligned "
             "leaves out what a clip lacks."
         )
-    if answers.emotion is None:
+    if answers.candidates:
+        found.append(f"Not sure enough to choose between {' and '.join(answers.candidates)}, as asked.")
+    elif answers.emotion is None:
         found.append("The written answer does not end in one of the asked labels: it counts as none.")
+    if answers.attribution is not None and answers.attribution.conflict is not None:
+        found.append(f"The inputs disagree: {answers.attribution.conflict.text}.")
     found += answer_warnings(
         settings.labels, answers.trained, answers.probabilities, answers.label_mass, answers.order_sensitivity
     )
@@ -117,6 +166,10 @@ def _warnings(percept: Percept, settings: AnalyzeSettings, answers: Answers) -> 
                 f"The reasoning text ends in {answers.stated!r}, the label scores in {answers.emotion!r}; "
                 "the two ways of asking disagree."
             )
+        if answers.stated is not None and reasoning != (answers.shown("reason") or "").strip() and settings.verified:
+            found.append(
+                "What the measurements contradict was left out of the model's reason, as asked; raw has it whole."
+            )
     return found
 
 
@@ -126,14 +179,23 @@ def _same(one: str, other: str | None) -> bool:
     return canonical(one) == canonical(other)
 
 
-def build_material(percept: Percept) -> ReportMaterial:
-    """Gather what the HTML report draws."""
+def _boxes_near(faces: FaceMeasures | None, peak: PeakFrame | None) -> Boxes:
+    return stacked(face.box_px for face in FaceCourse(faces).at(0.0 if peak is None else peak.time_s, HOLD_S))
+
+
+def build_material(percept: Percept, finder: FaceFinder | None = None) -> ReportMaterial:
+    """Gather what the HTML report draws; with a `finder` of faces none can be recognised in its pictures."""
     faces, sample = percept.faces, None
-    if faces is not None and faces.main is not None and faces.peak is not None:
-        sample = faces.tracks[faces.main].samples[faces.peak]
+    rgb = percept.frame.rgb if percept.frame is not None else None
+    if finder is not None:
+        rgb = None if rgb is None else hidden_picture(rgb, finder, _boxes_near(faces, percept.peak))
+        faces = None if faces is None else hidden_crops(faces)
+    samples = faces.tracks[faces.main].samples if faces is not None and faces.main is not None else ()
+    if faces is not None and samples and faces.peak is not None:
+        sample = samples[faces.peak]
     drawn = sample is not None and percept.peak is not None and percept.peak.time_s == sample.time_s
     return ReportMaterial(
-        peak_rgb=percept.frame.rgb if percept.frame is not None else None,
+        peak_rgb=rgb,
         mesh_px=sample.mesh_px if sample is not None and drawn else None,
         box_px=sample.box.corners_px if sample is not None and drawn else None,
         action_units=faces.action_units if faces is not None else None,
@@ -141,4 +203,13 @@ def build_material(percept: Percept) -> ReportMaterial:
         trace=percept.sound.trace if percept.sound is not None else None,
         waveform=percept.waveform,
         duration_s=percept.duration_s,
+        frame_indices=np.array([s.frame_index for s in samples], dtype=np.int64) if samples else None,
+        mesh_scores=np.array([s.mesh_score for s in samples], dtype=np.float32) if samples else None,
+        media_path=percept.media.path if percept.media is not None else None,
+        start_s=percept.clip.start_s or 0.0,
+        recording_s=percept.media.duration_s if percept.media is not None else None,
+        portraits={track.track: track.samples[len(track.samples) // 2].crop for track in faces.tracks} if faces else {},
+        end_s=percept.clip.end_s,
+        faces=faces,
+        faces_hidden=finder is not None,
     )

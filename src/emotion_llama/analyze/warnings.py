@@ -19,13 +19,17 @@ SEEN_SHARE = 0.5
 
 
 def input_states(
-    percept: Percept, settings: AnalyzeSettings, present: Mapping[Modality, bool]
+    percept: Percept,
+    settings: AnalyzeSettings,
+    present: Mapping[Modality, bool],
+    gated: Mapping[Modality, str] | None = None,
 ) -> dict[Modality, InputState]:
-    """Say for each input whether it was present, and why not."""
-    reasons = {
+    """Say for each input whether it was present, and why not; `gated`: reasons of those that cannot be trusted."""
+    reasons: dict[Modality, str] = {
         "video": _video_reason(percept),
-        "audio": _audio_reason(percept),
-        "text": _text_reason(percept, settings),
+        "audio": percept.unheard or _audio_reason(percept),
+        "text": percept.unheard or _text_reason(percept, settings),
+        **(gated or {}),
     }
     return {
         name: InputState(
@@ -68,12 +72,14 @@ def perception_warnings(percept: Percept, settings: AnalyzeSettings) -> Iterator
     if percept.duration_s is not None and percept.duration_s < SHORT_S:
         yield f"The recording is very short ({percept.duration_s:.1f} s); measurements over time mean little."
     if percept.faces is not None:
-        yield from _face_warnings(percept.faces, percept)
+        yield from _face_warnings(percept.faces, percept, settings)
+    if settings.action_units is not None and (percept.faces is None or percept.faces.main is None):
+        yield "The action units that were given are not used: no face was found here to lay them on."
     if percept.sound is not None and "audio" not in settings.without:
         yield from _sound_warnings(percept.sound)
 
 
-def _face_warnings(faces: FaceMeasures, percept: Percept) -> Iterator[str]:
+def _face_warnings(faces: FaceMeasures, percept: Percept, settings: AnalyzeSettings) -> Iterator[str]:
     if percept.frame is not None and float(percept.frame.rgb.mean()) < DARK_LUMA:
         yield "The picture is nearly black; what is read from it means little."
     if faces.main is None:
@@ -83,7 +89,7 @@ def _face_warnings(faces: FaceMeasures, percept: Percept) -> Iterator[str]:
     if share < SEEN_SHARE:
         yield f"The face was visible in only {share:.0%} of the frames looked at."
     others = len(faces.tracks) - 1
-    if others:
+    if others and settings.person == "main":
         yield (
             f"{len(faces.tracks)} faces were found; the answer is about the largest one that was seen longest. "
             "The voice may belong to someone else."

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Self, TextIO
@@ -50,13 +51,13 @@ def write_text(text: str, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8", newline="") as file:
-            file.write(_encodable(text))
+            file.write(encodable(text))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        _remove(temporary)
-        raise _output_error(path, error) from error
+        remove(temporary)
+        raise output_error(path, error) from error
 
 
 def write_json(analysis: Analysis, path: Path) -> None:
@@ -70,10 +71,19 @@ def _as_json(row: Analysis | ClipFailure, path: Path, indent: int | None = None)
         text = json.dumps(row.model_dump(), indent=indent, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise OutputError(f"{path}: the result of {row.clip} holds a number that is not finite ({error})") from error
-    return _encodable(text)
+    return encodable(text)
 
 
-def _encodable(text: str) -> str:
+def one_line(text: str) -> str:
+    """A text on one line, in characters that UTF-8 and XML can hold: no line breaks, no control characters."""
+    return " ".join("".join(letter for letter in encodable(text) if letter.isspace() or _holds(letter)).split())
+
+
+def _holds(letter: str) -> bool:
+    return unicodedata.category(letter) != "Cc" and letter not in "\ufffe\uffff"
+
+
+def encodable(text: str) -> str:
     """Escape what UTF-8 cannot hold: the bytes of a file name that is not UTF-8. In JSON the escape reads back."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -86,7 +96,7 @@ def append_jsonl(row: Analysis | ClipFailure, file: TextIO) -> None:
         file.flush()
         os.fsync(file.fileno())
     except OSError as error:
-        raise _output_error(Path(file.name), error) from error
+        raise output_error(Path(file.name), error) from error
 
 
 def read_jsonl(path: Path) -> Iterator[Analysis | ClipFailure]:
@@ -127,36 +137,45 @@ def write_csv(rows: Iterable[Analysis | ClipFailure], path: Path) -> None:
 
     Columns: clip, emotion, confidence, valence, order_sensitivity, duration_s, peak_s, `p_<label>` for each label of
     any row, AU01 … AU45 (0–5 at the peak frame), each voice measure, language, transcript, reasoning, visual, audio,
-    inputs, warnings (joined by " | "), error. An empty cell is a value that is not there. A text that a spreadsheet
-    would run as a formula gets a leading apostrophe.
+    inputs, warnings (joined by " | "), error; where people were told apart also `person_<number>_<role>`, the emotion
+    of each. An empty cell is a value that is not there. A text that a spreadsheet would run as a formula gets a leading
+    apostrophe.
     """
     rows = list(rows)
-    labels = tuple(dict.fromkeys(label for row in rows if isinstance(row, Analysis) for label in row.probabilities))
     text = io.StringIO(newline="")
-    table = csv.DictWriter(text, fieldnames=_columns(labels), restval="")
+    table = csv.DictWriter(text, fieldnames=wide_columns(rows), restval="")
     table.writeheader()
     for row in rows:
-        table.writerow({name: _cell(value) for name, value in _values(row).items()})
+        table.writerow({name: spreadsheet_cell(value) for name, value in wide_values(row).items()})
     write_text(text.getvalue(), path)
 
 
-def _columns(labels: tuple[str, ...]) -> list[str]:
+def wide_columns(rows: Iterable[Analysis | ClipFailure]) -> list[str]:
+    """The columns of `write_csv` for these rows, in order."""
+    labels = dict.fromkeys(label for row in rows if isinstance(row, Analysis) for label in row.probabilities)
     return [
         *("clip", "emotion", "confidence", "valence", "order_sensitivity", "duration_s", "peak_s"),
         *(f"p_{label}" for label in labels),
         *(f"AU{unit:02d}" for unit in ACTION_UNITS),
         *VoiceMeasures.model_fields,
         *("language", "transcript", "reasoning", "visual", "audio", "inputs", "warnings", "error"),
+        *(f"person_{number}_{role}" for number, role in _roles(rows)),
     ]
 
 
-def _values(row: Analysis | ClipFailure) -> Mapping[str, object]:
-    """One row's cells by column name."""
+def _roles(rows: Iterable[Analysis | ClipFailure]) -> list[tuple[int, str]]:
+    """People of any row with the roles they are seen in, in order."""
+    found = dict.fromkeys((one.person, one.role) for row in rows if isinstance(row, Analysis) for one in row.people)
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def wide_values(row: Analysis | ClipFailure) -> Mapping[str, object]:
+    """One row's cells by column name; `None` is an empty one."""
     if isinstance(row, ClipFailure):
         return {"clip": row.clip, "error": f"{row.error.type}: {row.error.message}"}
     return {
         "clip": row.clip,
-        "emotion": row.emotion if row.emotion is not None else ", ".join(row.labels),
+        "emotion": row.emotion or ", ".join(row.labels) or None,
         "confidence": row.confidence,
         "valence": row.valence.value if row.valence else None,
         "order_sensitivity": row.order_sensitivity,
@@ -172,6 +191,7 @@ def _values(row: Analysis | ClipFailure) -> Mapping[str, object]:
         "audio": row.audio,
         "inputs": "+".join(name for name, state in row.inputs.items() if state.present),
         "warnings": " | ".join(row.warnings),
+        **{f"person_{one.person}_{one.role}": one.emotion for one in row.people},
     }
 
 
@@ -180,21 +200,22 @@ def unit_number(name: str) -> int:
     return int(name.removeprefix("AU"))
 
 
-def _cell(value: object) -> object:
+def spreadsheet_cell(value: object) -> object:
     """A cell as it is written; texts are made safe for spreadsheets, numbers stay numbers."""
     if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
         return "'" + value
     return "" if value is None else value
 
 
-def _output_error(path: Path, error: OSError) -> OutputError:
+def output_error(path: Path, error: OSError) -> OutputError:
+    """What is raised for a result that cannot be written."""
     return OutputError(
         f"{path}: cannot write the result ({error.strerror or error}); "
         "expected a writable folder with free space; choose another --out or make room"
     )
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
     """Take a half-written temporary file away; that it cannot be removed must not hide why it was half-written."""
     try:
         path.unlink(missing_ok=True)

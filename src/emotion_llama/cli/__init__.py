@@ -15,6 +15,7 @@ from emotion_llama.cli.ablate import ablate
 from emotion_llama.cli.analyze import analyze
 from emotion_llama.cli.build import build
 from emotion_llama.cli.calibrate import calibrate
+from emotion_llama.cli.chat import chat
 from emotion_llama.cli.compare import compare
 from emotion_llama.cli.convert import convert
 from emotion_llama.cli.doctor import doctor
@@ -23,7 +24,10 @@ from emotion_llama.cli.export import export
 from emotion_llama.cli.extract import extract
 from emotion_llama.cli.fetch import fetch
 from emotion_llama.cli.pretrain import pretrain
+from emotion_llama.cli.profile import profile
 from emotion_llama.cli.review import review
+from emotion_llama.cli.serve import serve
+from emotion_llama.cli.summary import summary
 from emotion_llama.cli.train import train
 from emotion_llama.errors import EmotionLlamaError, UsageError
 
@@ -36,6 +40,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(analyze)
+app.command()(summary)
+app.command()(profile)
 app.command()(evaluate)
 app.command()(compare)
 app.command()(train)
@@ -47,6 +53,8 @@ app.add_typer(build, name="build")
 app.command()(review)
 app.add_typer(export, name="export")
 app.add_typer(convert, name="convert")
+app.command()(serve)
+app.command()(chat)
 app.command()(fetch)
 app.add_typer(doctor, name="doctor")
 

@@ -25,7 +25,12 @@ def analyze(
     without: Annotated[str, typer.Option(help="Inputs to leave out: video, audio, text (commas between).")] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for the results (a folder run: default out).")] = None,
     formats: Annotated[
-        str | None, typer.Option("--format", help="Files to write: json,csv,html (default: json, if --out is given).")
+        str | None,
+        typer.Option(
+            "--format",
+            help="Files to write: json,csv,csv-long,parquet,html,vtt,srt,textgrid,eaf,openface (default: json, if "
+            "--out is given).",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of label orders and random frames.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
@@ -41,10 +46,54 @@ def analyze(
         Path | None,
         typer.Option(help="Folder of feature files, ours or HL-UTT and the like, read instead of encoding."),
     ] = None,
+    action_units: Annotated[
+        Path | None,
+        typer.Option(help="Action units of OpenFace 2.2 or py-feat in place of ours: a table, or a folder of them."),
+    ] = None,
     baseline: Annotated[
         list[str] | None,
-        typer.Option(help="Other recordings of the same person (a folder, a manifest; repeat): what is their own."),
+        typer.Option(
+            help="The person's own: other recordings (a folder, a manifest; repeat), a profile file, or auto (other "
+            "parts of the same recording)."
+        ),
     ] = None,
+    start: Annotated[
+        float | None, typer.Option(min=0, help="Look at a part of the recording: from this second.")
+    ] = None,
+    end: Annotated[float | None, typer.Option(min=0, help="… and to this second.")] = None,
+    verified: Annotated[
+        bool, typer.Option("--verified", help="Leave out of the reasons what measurements contradict.")
+    ] = False,
+    attribution: Annotated[
+        bool, typer.Option("--attribution", help="What picture, voice and words contributed; whether they disagree.")
+    ] = False,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Leave out inputs that cannot be trusted: a dark face, a voice in noise.")
+    ] = False,
+    min_confidence: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Less sure than this: two candidates, not a guess.")
+    ] = None,
+    max_risk: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="The same, as the largest share of wrong answers among validation people."),
+    ] = None,
+    person: Annotated[
+        str,
+        typer.Option(help="Of several people: main, active (who speaks most), a person's number, or all of them."),
+    ] = "main",
+    timeline: Annotated[bool, typer.Option("--timeline", help="Emotion over time; recordings of any length.")] = False,
+    window: Annotated[float, typer.Option(help="With --timeline: longest window, seconds.")] = 6.0,
+    step: Annotated[float, typer.Option(help="With --timeline: from one window to the next, seconds.")] = 3.0,
+    render: Annotated[
+        Path | None,
+        typer.Option(help="A film with what was measured drawn in: a .mp4 (a still: .png); a folder for many clips."),
+    ] = None,
+    blur_faces: Annotated[
+        bool, typer.Option("--blur-faces", help="No face can be recognised in films and reports.")
+    ] = False,
+    no_drawing: Annotated[
+        bool, typer.Option("--no-drawing", help="With --render --blur-faces: no bars, lines and words in the film.")
+    ] = False,
 ) -> None:
     """Say what emotion recordings show, how sure that is, and why."""
     # must be said before transformers is imported, here and in worker processes: no bars of its own on the terminal
@@ -70,5 +119,20 @@ def analyze(
         layout=layout,
         label_method=label_method,
         features=features,
+        action_units=action_units,
+        start_s=start,
+        end_s=end,
+        verified=verified,
+        attribution=attribution,
+        gate=gate,
+        min_confidence=min_confidence,
+        max_risk=max_risk,
+        person=person,
+        timeline=timeline,
+        window_s=window,
+        step_s=step,
+        render=render,
+        drawing=not no_drawing,
+        blur_faces=blur_faces,
     )
     raise typer.Exit(run_command(request))

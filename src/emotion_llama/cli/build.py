@@ -130,6 +130,8 @@ def _print_totals(totals: Any, out: Path) -> None:
     typer.echo(f"{totals.entries} clips in the data set, {totals.rejected} rejected, {totals.failed} failed: {out}")
     for emotion, count in sorted(totals.emotions.items(), key=lambda one: -one[1]):
         typer.echo(f"  {emotion}: {count}")
+    for line in totals.remarks:
+        typer.echo(f"note: {line}", err=True)
     if totals.failed:
         typer.echo(f"emotion-llama build status {out} says why; build retry-failed {out} tries again", err=True)
         raise typer.Exit(1)

@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotion_llama.answer import parse_emotion
-from emotion_llama.clip import Channel, Observation, VoiceMeasures
+from emotion_llama.clip import Channel, Observation
 from emotion_llama.evaluate.records import Item, Prediction
 from emotion_llama.metrics.resample import intervals, speaker_codes
 from emotion_llama.metrics.statistic import Scores, Statistic
-from emotion_llama.perception.claim_check import CheckedClaim, Verdict, check_claims
-from emotion_llama.perception.claims import Claim, extract_claims
+from emotion_llama.perception.claim_check import CheckedClaim, Measured, Verdict
+from emotion_llama.perception.claims import extract_claims
 from emotion_llama.perception.compose import compose_reason
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -34,20 +34,6 @@ CHANNELS: tuple[Channel, ...] = get_args(Channel)
 MOST_FREQUENT = 20
 
 _SAID = re.compile(r"“(.*)”", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What was measured of one clip; `transcript` `None` = not transcribed."""
-
-    evidence: tuple[Observation, ...]
-    action_units: dict[str, float]
-    voice: VoiceMeasures | None
-    transcript: str | None
-
-    def check(self, claims: Sequence[Claim]) -> tuple[CheckedClaim, ...]:
-        """Compare claims with these measurements."""
-        return check_claims(claims, self.evidence, self.action_units, self.voice, self.transcript)
 
 
 def faithfulness(

@@ -1,0 +1,1 @@
+"""`--render`: the recording as a film that shows what was measured, or with every face hidden."""

@@ -1,0 +1,1 @@
+"""Emotion over time: one pass over a recording of any length, block by block."""

@@ -1,0 +1,1 @@
+"""`emotion-llama summary`: a table and a page over many analyses."""
