@@ -17,6 +17,7 @@ from emotion_llama.analyze.scoring import OPEN_VOCABULARY, PROMPT_WORDS, Inputs,
 from emotion_llama.errors import UsageError
 from emotion_llama.labels import SYNONYMS
 from emotion_llama.model.score import ClipPrefix, LabelLikelihoods
+from emotion_llama.model.together import Question, Told
 from emotion_llama.settings import AnalyzeSettings
 
 
@@ -51,9 +52,17 @@ class FakeReader:
     def prompt(self, prefix: ClipPrefix, task: str, labels: Sequence[str], clues: Any, phrasing: int) -> str:
         return f"[{task}] {','.join(labels)} ({phrasing})"
 
-    def answer(self, prefix: ClipPrefix, task: str, *, labels: Any, clues: Any, max_new_tokens: int, seed: int) -> str:
-        self.calls.append(("answer", task, tuple(labels), tuple(clues)))
-        return self.text
+    def begin(self, prefix: ClipPrefix, question: Question) -> Question:
+        self.calls.append(("answer", question.task, question.labels, question.clues))
+        return question
+
+    def write(self, begun: Sequence[Question], told: Told) -> list[str]:
+        for number in range(len(begun)):
+            told(number, self.text)
+        return [self.text] * len(begun)
+
+    def answer(self, prefix: ClipPrefix, question: Question) -> str:
+        return self.write([self.begin(prefix, question)], lambda number, piece: True)[0]
 
 
 def answers(

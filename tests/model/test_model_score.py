@@ -8,6 +8,7 @@ from emotion_llama.errors import ModelError
 from emotion_llama.model import ClipReader, TrainSample
 from emotion_llama.model.packing import MAX_PACKED_TOKENS
 from emotion_llama.model.score import label_orders
+from emotion_llama.model.together import Question
 
 SINGLE = ("happy", "sad", "angry", "neutral")
 MIXED = ("happy", "very sad", "happy and calm", "bored")
@@ -74,7 +75,7 @@ def test_many_orders_go_through_in_several_forwards(reader, processor, features)
 def test_a_prefix_can_be_used_again(reader, features):
     prefix = reader.read(features, "hello")
     first = reader.score(prefix, MIXED)
-    reader.answer(prefix, "reason", labels=SINGLE, max_new_tokens=5)
+    reader.answer(prefix, Question("reason", SINGLE, max_new_tokens=5))
     assert prefix.cache.get_seq_length() == prefix.length
     np.testing.assert_array_equal(reader.score(prefix, MIXED).per_order, first.per_order)
 
@@ -93,21 +94,18 @@ def test_prior_is_the_blank_clip_and_is_computed_once(reader):
     np.testing.assert_allclose(prior.per_order, blank.per_order, atol=1e-4)
 
 
-def test_answer_equals_generate_and_stream(reader, model, processor, features):
+def test_answer_equals_generate_and_its_pieces(reader, model, processor, features):
     prefix = reader.read(features, "hello")
-    answer = reader.answer(prefix, "reason", labels=SINGLE, clues=("a smile",), max_new_tokens=12)
+    question = Question("reason", SINGLE, ("a smile",), max_new_tokens=12)
+    answer = reader.answer(prefix, question)
     sample = TrainSample("x", "reason", SINGLE, "hello", "", features, ("a smile",))
     batch = processor.for_generation([sample])
     ids = model.generate(**batch, max_new_tokens=12, do_sample=False)[0, batch["input_ids"].shape[1] :]
     assert answer == processor.decode(ids.tolist())
-    pieces = list(reader.stream(prefix, "reason", labels=SINGLE, clues=("a smile",), max_new_tokens=12))
-    assert "".join(pieces) == answer
-
-
-def test_sampling_is_repeatable(reader, features):
-    prefix = reader.read(features, "hello")
-    draw = [reader.answer(prefix, "reason", seed=s, temperature=2.0, max_new_tokens=12) for s in (1, 1, 2)]
-    assert draw[0] == draw[1] != draw[2]
+    pieces = []
+    reader.write([reader.begin(prefix, question)], lambda number, piece: pieces.append((number, piece)) is None)
+    assert "".join(piece for _, piece in pieces) == answer and {number for number, _ in pieces} == {0}
+    assert len(pieces) > 3
 
 
 def test_orders_are_seeded_and_different():

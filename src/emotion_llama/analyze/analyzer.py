@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from emotion_llama.analyze.answers import Answers, ask
+from emotion_llama.analyze.answers import Answers, Scored, score, write
 from emotion_llama.analyze.baseline import Baselines, Beside
 from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.analyze.feature_files import file_name, read_clip
@@ -27,7 +29,7 @@ from emotion_llama.analyze.results import build_analysis, build_material
 from emotion_llama.analyze.scoring import Inputs
 from emotion_llama.analyze.timeline.focus import Focus
 from emotion_llama.analyze.timeline.run import OnWindow, examine_over_time
-from emotion_llama.clip import Analysis, Clip
+from emotion_llama.clip import Analysis, Clip, Modality
 from emotion_llama.encoders.features import Features
 from emotion_llama.encoders.person import PersonBaseline
 from emotion_llama.encoders.temporal import MOVEMENT
@@ -40,6 +42,28 @@ from emotion_llama.timeline import PersonEmotion
 
 FACE_OUTPUTS = ("local", "face_expressions", "face_view")
 """Encoder outputs of the face alone."""
+
+
+@dataclass(frozen=True)
+class LookedAt:
+    """What the language model is to be asked about: a clip that was perceived and encoded, and which inputs count."""
+
+    percept: Percept
+    settings: AnalyzeSettings
+    encoded: Features
+    present: dict[Modality, bool]
+    gated: Gated | None
+    watch: Stopwatch
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A clip before the language model: the question, and what a result needs beside its answer."""
+
+    question: LookedAt
+    beside: Beside
+    people: tuple[PersonEmotion, ...]
+    focus: Focus | None
 
 
 class EmotionLlama:
@@ -107,6 +131,23 @@ class EmotionLlama:
         With `settings.timeline`, `on_window` is called with each window as it is finished. `watch` is told what is
         being done. `focus`: the clip is one window of a recording that was looked at over time.
         """
+        (found,) = self.answer_together([self.look(clip, settings, on_window, watch, focus)])
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def look(
+        self,
+        clip: Clip,
+        settings: AnalyzeSettings,
+        on_window: OnWindow | None = None,
+        watch: Stopwatch | None = None,
+        focus: Focus | None = None,
+    ) -> Looked | Result:
+        """The part of `examine` before the language model: what is seen and heard, encoded.
+
+        With `settings.timeline` that is all there is to do, and it gives the result.
+        """
         if settings.timeline:
             return examine_over_time(self, clip, settings, on_window)
         watch = watch or Stopwatch()
@@ -118,16 +159,39 @@ class EmotionLlama:
                 percept = recentred(percept, beside.profile.norms, settings)
             gated = gate(percept, present_inputs(percept, settings)) if settings.gate else None
             percept = gated.percept if gated is not None else percept
-            answers = self._answer(percept, settings, beside.profile, watch, gated)
+            question = self._question(percept, settings, beside.profile, watch, gated)
+        return Looked(question, beside, people, focus)
+
+    def answer_together(self, clips: Sequence[Looked | Result]) -> list[Result | Exception]:
+        """The rest of `examine`, for several clips at once: labels one by one, texts side by side.
+
+        What goes wrong with one clip takes its place; the others are not touched by it.
+        """
+        answers = iter(self._answers([clip.question for clip in clips if isinstance(clip, Looked)]))
+        found: list[Result | Exception] = []
+        for clip in clips:
+            if isinstance(clip, Result):
+                found.append(clip)
+                continue
+            answer = next(answers)
+            try:
+                found.append(answer if isinstance(answer, Exception) else self._result(clip, answer))
+            except Exception as error:
+                found.append(error)
+        return found
+
+    def _result(self, clip: Looked, answers: Answers) -> Result:
+        percept, settings, beside = clip.question.percept, clip.question.settings, clip.beside
         origin = provenance(self.preset, settings)
         if beside.profile is not None:
             update = {"baseline_clips": beside.profile.facts.clips, "baseline_from": beside.source}
             origin = origin.model_copy(update=update)
+        gated = clip.question.gated
         remarks = (*beside.warnings, *(gated.warnings if gated is not None else ()))
-        analysis = build_analysis(percept, settings, answers, origin, dict(watch.seconds), remarks)
-        if settings.person != "main" and focus is None:
+        analysis = build_analysis(percept, settings, answers, origin, dict(clip.question.watch.seconds), remarks)
+        if settings.person != "main" and clip.focus is None:
             notes = (*people_notes(percept, settings), *analysis.warnings)
-            analysis = analysis.model_copy(update={"people": people, "warnings": notes})
+            analysis = analysis.model_copy(update={"people": clip.people, "warnings": notes})
         finder = self.parts.all_faces if settings.blur_faces else None
         return Result(analysis, build_material(percept, finder))
 
@@ -147,7 +211,7 @@ class EmotionLlama:
         `profile`: what is the person's own and is taken off.
         """
         gated = gate(percept, present_inputs(percept, settings)) if settings.gate else None
-        return dict(self._answer(percept, settings, profile, Stopwatch(), gated).probabilities)
+        return dict(self._answer(percept, settings, profile, gated).probabilities)
 
     def _people(
         self, percept: Percept, settings: AnalyzeSettings, watch: Stopwatch, focus: Focus | None
@@ -164,7 +228,7 @@ class EmotionLlama:
             asked = settings.model_copy(update={"tasks": ("emotion",), "attribution": False})
 
             def score(one: Percept) -> tuple[str | None, dict[str, float]]:
-                answers = self._answer(one, asked, None, Stopwatch())
+                answers = self._answer(one, asked, None)
                 return answers.emotion, dict(answers.probabilities)
 
             return percept, people_of(percept, settings, self.parts.face_reader, score)
@@ -177,28 +241,59 @@ class EmotionLlama:
             return self.baselines.of(clip, settings.baseline, settings.timeline)
 
     def _answer(
+        self, percept: Percept, settings: AnalyzeSettings, profile: PersonProfile | None, gated: Gated | None = None
+    ) -> Answers:
+        (found,) = self._answers([self._question(percept, settings, profile, Stopwatch(), gated)])
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _question(
         self,
         percept: Percept,
         settings: AnalyzeSettings,
         profile: PersonProfile | None,
         watch: Stopwatch,
-        gated: Gated | None = None,
-    ) -> Answers:
+        gated: Gated | None,
+    ) -> LookedAt:
         present = present_inputs(percept, settings) if gated is None else gated.present
         given = read_clip(settings.features, file_name(percept.clip.clip)) if settings.features else {}
         encoded = {**self.encode(percept, present["audio"], watch, tuple(given)), **given}
         if profile is not None:
             encoded = without_own(encoded, profile.features, self.parts.population)
-        with watch.time("load model"):
-            reader = self.reader.in_layout(settings.layout)
+        return LookedAt(percept, settings, encoded, present, gated, watch)
+
+    def _answers(self, clips: Sequence[LookedAt]) -> list[Answers | Exception]:
+        """Ask the language model about several clips."""
+        scored: list[Scored | Exception] = []
+        with ExitStack() as timing:
+            for clip in clips:
+                try:
+                    timing.enter_context(clip.watch.time("total"))
+                    scored.append(self._scored(clip))
+                except Exception as error:  # a fault with one clip must not cost the others theirs
+                    scored.append(error)
+            written = iter(write([one for one in scored if not isinstance(one, Exception)]))
+        answers = [one if isinstance(one, Exception) else next(written) for one in scored]
+        return [
+            one if isinstance(one, Exception) else self._complete(one, clip)
+            for one, clip in zip(answers, clips, strict=True)
+        ]
+
+    def _scored(self, clip: LookedAt) -> Scored:
+        with clip.watch.time("load model"):
+            reader = self.reader.in_layout(clip.settings.layout)
         groups = reader.model.config.groups
-        features = for_model(encoded, self.parts.heads, groups)
-        inputs = Inputs.of(features, percept.transcript.text, [x for x, there in present.items() if there], groups)
-        if gated is not None:
+        features = for_model(clip.encoded, self.parts.heads, groups)
+        there = [name for name, is_there in clip.present.items() if is_there]
+        inputs = Inputs.of(features, clip.percept.transcript.text, there, groups)
+        if clip.gated is not None:
             inputs = inputs.only(inputs.present)
-        answers = ask(reader, self.calibration, percept, inputs, settings, watch)
-        reasons = gated.reasons if gated is not None else {}
-        return replace(answers, present=present, trained=self.trained, released=self.parts.released, gated=reasons)
+        return score(reader, self.calibration, clip.percept, inputs, clip.settings, clip.watch)
+
+    def _complete(self, answers: Answers, clip: LookedAt) -> Answers:
+        reasons = clip.gated.reasons if clip.gated is not None else {}
+        return replace(answers, present=clip.present, trained=self.trained, released=self.parts.released, gated=reasons)
 
 
 def without_own(encoded: Features, baseline: PersonBaseline, population: Features) -> Features:

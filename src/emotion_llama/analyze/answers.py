@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from emotion_llama.analyze.attribution import attribute
 from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.analyze.perceive import Percept, Stopwatch
 from emotion_llama.analyze.preset import TRAINED_LABELS
-from emotion_llama.analyze.scoring import OPEN_VOCABULARY, Inputs, Scored, blank_probabilities, score_labels
+from emotion_llama.analyze.scoring import OPEN_VOCABULARY, Inputs, LabelChances, blank_probabilities, score_labels
 from emotion_llama.answer import parse_emotion, parse_last_word, parse_open
 from emotion_llama.clip import Attribution, LabelScores, Modality, Task
 from emotion_llama.model.score import ClipPrefix, ClipReader, label_orders
+from emotion_llama.model.together import Begun, Question
 from emotion_llama.official.text import restore_sentences
 from emotion_llama.perception.compose import choose_clues, clue_phrases, reason_clues
 from emotion_llama.settings import AnalyzeSettings
@@ -51,6 +53,49 @@ class Answers:
         return restore_sentences(text) if text is not None and self.released else text
 
 
+@dataclass(frozen=True)
+class Scored:
+    """A clip that the language model has read and whose labels are scored: what its texts are asked from.
+
+    `best`: the emotion that a reason is asked for. `written`: texts that are there already.
+    """
+
+    reader: ClipReader
+    percept: Percept
+    inputs: Inputs
+    settings: AnalyzeSettings
+    watch: Stopwatch
+    scores: LabelChances
+    unsure: bool
+    best: str | None
+    written: dict[Task, str]
+    attribution: Attribution | None
+
+    @property
+    def likeliest(self) -> str:
+        """The label that was scored best."""
+        return max(self.scores.probabilities, key=lambda label: self.scores.probabilities[label])
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What is asked: no reason for an emotion that is not given."""
+        return tuple(task for task in self.settings.tasks if task != "reason" or not self.unsure)
+
+    def questions(self) -> dict[Task, Question]:
+        """What is to be written, by task; `emotion` only for the open set, where the words are the answer.
+
+        The reason is asked for the label that was scored best, so that it explains the answer that is given.
+        """
+        best, most = self.best or self.likeliest, self.settings.max_new_tokens
+        return {
+            task: Question(
+                task, (best,) if task == "reason" else self.settings.labels, clues_for(self.percept, task, best), most
+            )
+            for task in self.tasks
+            if task != "emotion" or not self.settings.labels
+        }
+
+
 def ask(
     reader: ClipReader,
     calibration: Calibration,
@@ -59,35 +104,88 @@ def ask(
     settings: AnalyzeSettings,
     watch: Stopwatch,
 ) -> Answers:
-    """Score the asked labels and generate the asked texts, all from one reading of the clip.
+    """Score the asked labels and write the asked texts, all from one reading of the clip."""
+    (found,) = write([score(reader, calibration, percept, inputs, settings, watch)])
+    if isinstance(found, Exception):
+        raise found
+    return found
 
-    Where the model is not as sure as `settings` ask for, `emotion` is `None` with two `candidates`, and no reason is
-    written: there is nothing to give reasons for.
+
+def score(
+    reader: ClipReader,
+    calibration: Calibration,
+    percept: Percept,
+    inputs: Inputs,
+    settings: AnalyzeSettings,
+    watch: Stopwatch,
+) -> Scored:
+    """Score the asked labels, and say what is to be written.
+
+    Where the model is not as sure as `settings` ask for, the answer gets no `emotion` but two `candidates`, and no
+    reason is written: there is nothing to give reasons for.
     """
     asked = settings.labels or OPEN_VOCABULARY
     with watch.time("score labels"):
         scored = score_labels(reader, calibration, inputs, settings)
-    chances = scored.probabilities
-    ranked = sorted(chances, key=lambda label: -chances[label])
-    unsure = chances[ranked[0]] < calibration.least_confidence(settings, inputs.present)
-    asking = settings.model_copy(update={"tasks": tuple(x for x in settings.tasks if x != "reason" or not unsure)})
+    likeliest = max(scored.probabilities, key=lambda label: scored.probabilities[label])
+    unsure = scored.probabilities[likeliest] < calibration.least_confidence(settings, inputs.present)
     with watch.time("generate"):
         written = _written(reader, scored.prefix, settings, asked)
-        best = _best(settings, written, asked, ranked[0])
-        texts = written | _texts(reader, scored.prefix, percept, asking, best or ranked[0], watch)
+    best = _best(settings, written, asked, likeliest)
+    attribution = _attribution(reader, calibration, inputs, scored, settings, watch)
+    return Scored(reader, percept, inputs, settings, watch, scored, unsure, best, written, attribution)
+
+
+def write(clips: Sequence[Scored]) -> list[Answers | Exception]:
+    """Write the texts of several clips side by side; what goes wrong with one of them takes its place.
+
+    All have readers of one model. Each clip's watch gets its texts while they are written.
+    """
+    failed: dict[int, Exception] = {}
+    owners: list[tuple[int, Task]] = []
+    begun: list[Begun] = []
+    texts: list[dict[Task, str]] = [dict(clip.written) for clip in clips]
+
+    def told(number: int, piece: str) -> bool:
+        place, task = owners[number]
+        try:
+            clips[place].watch.written(task, piece)
+        except Exception as error:  # whoever asked is gone
+            failed.setdefault(place, error)
+        return place not in failed
+
+    with ExitStack() as timing:
+        for place, clip in enumerate(clips):
+            try:
+                timing.enter_context(clip.watch.time("generate"))
+                first = [(task, clip.reader.begin(clip.scores.prefix, one)) for task, one in clip.questions().items()]
+            except Exception as error:
+                failed[place] = error
+                continue
+            owners += [(place, task) for task, _ in first]
+            begun += [one for _, one in first]
+        for (place, task), text in zip(owners, clips[0].reader.write(begun, told) if begun else (), strict=True):
+            texts[place][task] = text
+    return [failed.get(place) or _answers(clip, texts[place]) for place, clip in enumerate(clips)]
+
+
+def _answers(clip: Scored, texts: dict[Task, str]) -> Answers:
+    settings, scored, chances = clip.settings, clip.scores, clip.scores.probabilities
+    asked = settings.labels or OPEN_VOCABULARY
+    ranked = sorted(chances, key=lambda label: -chances[label])
     return Answers(
-        emotion=None if unsure else best,
-        candidates=tuple(ranked[:2]) if unsure else (),
+        emotion=None if clip.unsure else clip.best,
+        candidates=tuple(ranked[:2]) if clip.unsure else (),
         probabilities=chances,
         scores=LabelScores(raw=scored.raw, prior_corrected=scored.corrected),
         order_sensitivity=float(scored.likelihoods.order_sensitivity),
         label_mass=float(scored.likelihoods.label_mass),
         labels=parse_open(texts["emotion"]) if not settings.labels and "emotion" in texts else (),
         texts=texts,
-        prompts=_prompts(reader, scored.prefix, percept, asking, best or ranked[0]),
+        prompts=_prompts(clip),
         stated=parse_emotion(texts["reason"], asked) if "reason" in texts else None,
-        zeros=tuple(name for name in scored.prefix.features if name not in inputs.features),
-        attribution=_attribution(reader, calibration, inputs, scored, settings, watch),
+        zeros=tuple(name for name in scored.prefix.features if name not in clip.inputs.features),
+        attribution=clip.attribution,
     )
 
 
@@ -104,7 +202,7 @@ def _attribution(
     reader: ClipReader,
     calibration: Calibration,
     inputs: Inputs,
-    scored: Scored,
+    scored: LabelChances,
     settings: AnalyzeSettings,
     watch: Stopwatch,
 ) -> Attribution | None:
@@ -130,46 +228,21 @@ def _written(
     """Let the model write the label, where that is how it is to be read."""
     if settings.label_method == "likelihood":
         return {}
-    return {"emotion": reader.answer(prefix, "emotion", labels=asked, max_new_tokens=settings.max_new_tokens)}
+    return {"emotion": reader.answer(prefix, Question("emotion", asked, max_new_tokens=settings.max_new_tokens))}
 
 
-def _texts(
-    reader: ClipReader, prefix: ClipPrefix, percept: Percept, settings: AnalyzeSettings, best: str, watch: Stopwatch
-) -> dict[Task, str]:
-    """Generate the text tasks; `emotion` is generated only for the open set, where the words are the answer.
-
-    The reason is asked for the label that was scored best, so that it explains the answer that is given. Where the
-    watch listens, it gets the text while it is written.
-    """
-    texts: dict[Task, str] = {}
-    for task in settings.tasks:
-        if task == "emotion" and settings.labels:
-            continue
-        clues = clues_for(percept, task, best)
-        labels, most = (best,) if task == "reason" else settings.labels, settings.max_new_tokens
-        if watch.listening:
-            pieces = reader.stream(prefix, task, labels=labels, clues=clues, max_new_tokens=most)
-            texts[task] = watch.written(task, pieces)
-        else:
-            texts[task] = reader.answer(
-                prefix, task, labels=labels, clues=clues, max_new_tokens=most, seed=settings.seed
-            )
-    return texts
-
-
-def _prompts(
-    reader: ClipReader, prefix: ClipPrefix, percept: Percept, settings: AnalyzeSettings, best: str
-) -> dict[Task, str]:
+def _prompts(clip: Scored) -> dict[Task, str]:
     """Give what the model was asked; a label is always scored, so `emotion` is always there."""
-    found: dict[Task, str] = {}
-    for task in dict.fromkeys(("emotion", *settings.tasks)):
-        scored_only = task == "emotion" and "emotion" not in settings.tasks
+    settings, best, found = clip.settings, clip.best or clip.likeliest, {}
+    for task in dict.fromkeys(("emotion", *clip.tasks)):
+        scored_only = task == "emotion" and "emotion" not in clip.tasks
         labels = (settings.labels or OPEN_VOCABULARY) if scored_only else settings.labels
         if task == "reason":
             labels = (best,)
         if task == "emotion" and labels and settings.label_method == "likelihood":
             labels = label_orders(labels, settings.label_orders, settings.seed)[0]
-        found[task] = reader.prompt(prefix, task, labels, clues_for(percept, task, best), settings.phrasing)
+        clues = clues_for(clip.percept, task, best)
+        found[task] = clip.reader.prompt(clip.scores.prefix, task, labels, clues, settings.phrasing)
     return found
 
 

@@ -43,6 +43,7 @@ class Request:
     device: str
     jobs: int
     overwrite: bool
+    batch_size: int = 1
     baseline: tuple[str, ...] = ()
     layout: str | None = None
     label_method: str = "likelihood"
@@ -144,6 +145,7 @@ def run_command(request: Request) -> int:
                 device=request.device,
                 formats=formats,
                 jobs=request.jobs,
+                batch_size=request.batch_size,
                 overwrite=request.overwrite,
                 films=films,
             ),

@@ -18,13 +18,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from emotion_llama.analyze.formats import CLIP_FILES, TABLES, write_files, write_tables
+from emotion_llama.analyze.pipeline import Pipeline
 from emotion_llama.analyze.render.plan import FilmPlan, film_style
 from emotion_llama.analyze.report import hides_faces
 from emotion_llama.analyze.timeline.journal import JOURNAL_ENDING, journal
@@ -34,7 +35,9 @@ from emotion_llama.errors import AssetError, EmotionLlamaError, OutputError, Usa
 from emotion_llama.settings import AnalyzeSettings
 
 if TYPE_CHECKING:
-    from emotion_llama.analyze.analyzer import EmotionLlama, Result
+    from emotion_llama.analyze.analyzer import EmotionLlama, Looked, Result
+
+T = TypeVar("T")
 
 ANALYSES = "analyses.jsonl"
 RUN = "run.json"
@@ -59,6 +62,7 @@ class FolderRun:
     device: str = "auto"
     formats: tuple[str, ...] = ("json",)
     jobs: int = 1
+    batch_size: int = 1
     overwrite: bool = False
     films: FilmPlan | None = None
 
@@ -261,7 +265,7 @@ def _results(todo: Sequence[Task], run: FolderRun, loader: Loader) -> Iterator[I
         return
     model = loader(run, None)  # reads no weights yet: a wrong name or device ends the run here
     if run.jobs == 1 or len(todo) < 2:
-        yield (_analyze(model, task, run) for task in todo)
+        yield _side_by_side(model, todo, run) if run.batch_size > 1 else (_analyze(model, task, run) for task in todo)
         return
     threads = max(1, model.preset.threads // run.jobs)
     pool = ProcessPoolExecutor(
@@ -280,24 +284,53 @@ def _results(todo: Sequence[Task], run: FolderRun, loader: Loader) -> Iterator[I
 
 def _analyze(model: EmotionLlama, task: Task, run: FolderRun) -> Analysis | ClipFailure:
     """One clip; what goes wrong with it becomes its line in the results, and the run goes on."""
-    clip, stem = task
     try:
-        if run.settings.timeline:
-            with journal(run.out / (stem + JOURNAL_ENDING)) as write:
-                result = model.examine(clip, run.settings, lambda window, _: write(window))
-        else:
-            result = model.examine(clip, run.settings)
-        write_files(result, run.out, [name for name in run.formats if name in CLIP_FILES], stem)
-        if run.films is not None:
-            _write_film(model, result, clip, stem, run.films)
-        return result.analysis
-    except (OutputError, AssetError):
-        raise
-    except EmotionLlamaError as error:
-        return ClipFailure.of(clip.clip, error)
-    except Exception as error:  # a fault of ours with one recording must not cost the others theirs
-        log.exception("%s: unexpected error; please report it", clip.clip)
-        return ClipFailure.of(clip.clip, error)
+        return _written(model, task, _examined(model.examine, task, run), run)
+    except Exception as error:
+        return _failure(task[0], error)
+
+
+def _side_by_side(model: EmotionLlama, todo: Sequence[Task], run: FolderRun) -> Iterator[Analysis | ClipFailure]:
+    """The next clips are looked at while the language model answers about the last, up to a batch of them at once."""
+    pipeline: Pipeline[Task, Looked | Result, Result] = Pipeline(
+        [lambda task: _examined(model.look, task, run)],
+        lambda found: model.answer_together([looked for _, looked in found]),
+        run.batch_size,
+    )
+    for task, result in pipeline.results(todo):
+        try:
+            if isinstance(result, Exception):
+                raise result
+            yield _written(model, task, result, run)
+        except Exception as error:
+            yield _failure(task[0], error)
+
+
+def _examined(examine: Callable[..., T], task: Task, run: FolderRun) -> T:
+    """Call `examine` for one clip; windows of a timeline go to its journal."""
+    clip, stem = task
+    if not run.settings.timeline:
+        return examine(clip, run.settings)
+    with journal(run.out / (stem + JOURNAL_ENDING)) as write:
+        return examine(clip, run.settings, lambda window, _: write(window))
+
+
+def _written(model: EmotionLlama, task: Task, result: Result, run: FolderRun) -> Analysis:
+    """Write the files of one clip."""
+    clip, stem = task
+    write_files(result, run.out, [name for name in run.formats if name in CLIP_FILES], stem)
+    if run.films is not None:
+        _write_film(model, result, clip, stem, run.films)
+    return result.analysis
+
+
+def _failure(clip: Clip, error: Exception) -> ClipFailure:
+    """The line of a clip that failed. Raises what would fail every clip."""
+    if isinstance(error, OutputError | AssetError):
+        raise error
+    if not isinstance(error, EmotionLlamaError):  # a fault of ours with one recording must not cost the others theirs
+        log.error("%s: unexpected error; please report it", clip.clip, exc_info=error)
+    return ClipFailure.of(clip.clip, error)
 
 
 def _write_film(model: EmotionLlama, result: Result, clip: Clip, stem: str, films: FilmPlan) -> None:

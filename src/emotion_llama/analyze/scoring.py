@@ -47,7 +47,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Scored:
+class LabelChances:
     """Scores (log-likelihoods, raw and with the prior taken off) and probabilities of the asked labels.
 
     `prefix` is the clip as the model has read it, to ask more about.
@@ -60,7 +60,9 @@ class Scored:
     probabilities: dict[str, float]
 
 
-def score_labels(reader: ClipReader, calibration: Calibration, inputs: Inputs, settings: AnalyzeSettings) -> Scored:
+def score_labels(
+    reader: ClipReader, calibration: Calibration, inputs: Inputs, settings: AnalyzeSettings
+) -> LabelChances:
     """Read a clip and score the asked labels; opinions of heads count beside it as much as the calibration says."""
     asked = settings.labels or OPEN_VOCABULARY
     prefix = reader.read(inputs.features, shortened(inputs.transcript))
@@ -69,7 +71,7 @@ def score_labels(reader: ClipReader, calibration: Calibration, inputs: Inputs, s
     prior = reader.prior(asked, orders=orders, seed=seed, phrasing=phrasing)
     raw = dict(zip(asked, (float(x) for x in likelihoods.mean), strict=True))
     corrected = calibration.correct(raw, dict(zip(asked, (float(x) for x in prior.mean), strict=True)))
-    return Scored(
+    return LabelChances(
         prefix, likelihoods, raw, corrected, calibration.probabilities(corrected, inputs.present, inputs.opinions)
     )
 

@@ -35,6 +35,9 @@ def analyze(
     seed: Annotated[int, typer.Option(help="Seed of label orders and random frames.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes for a folder.")] = 1,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Clips of a folder answered side by side, where there is one worker process.")
+    ] = 4,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Forget earlier results in --out.")] = False,
     layout: Annotated[
         str | None, typer.Option(help="For converted official weights: aligned, official-eval or official-demo.")
@@ -114,6 +117,7 @@ def analyze(
         seed=seed,
         device=device,
         jobs=jobs,
+        batch_size=batch_size,
         overwrite=overwrite,
         baseline=tuple(baseline or ()),
         layout=layout,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from emotion_llama.errors import ModelError
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 from emotion_llama.model.packing import Packed, chunks, pack
 from emotion_llama.model.processing import EmotionLlamaProcessor, Features
+from emotion_llama.model.together import Begun, Question, Told, write_together
 from emotion_llama.prompt import Layout
 
 
@@ -157,61 +158,25 @@ class ClipReader:
         """Give the whole prompt of a task as a person reads it (soft tokens as ⟨name×count⟩), for the record."""
         return self.processor.render(task, labels, prefix.transcript, prefix.features, clues, phrasing).text
 
-    def answer(
-        self,
-        prefix: ClipPrefix,
-        task: Task,
-        *,
-        labels: Sequence[str] = (),
-        clues: Sequence[str] = (),
-        max_new_tokens: int = 96,
-        seed: int = 0,
-        temperature: float = 0.0,
-    ) -> str:
-        """Write the answer to one task: greedy, or sampled with `seed` at a temperature above 0."""
-        ids = self._suffix_ids(prefix, task, labels, clues)
-        return self.processor.decode(list(self._tokens(prefix, ids, max_new_tokens, seed, temperature)))
-
-    def stream(
-        self,
-        prefix: ClipPrefix,
-        task: Task,
-        *,
-        labels: Sequence[str] = (),
-        clues: Sequence[str] = (),
-        max_new_tokens: int = 96,
-    ) -> Iterator[str]:
-        """Yield the greedy answer while it is written; the pieces join to the text that `answer` gives."""
-        ids: list[int] = []
-        done = ""
-        for token in self._tokens(prefix, self._suffix_ids(prefix, task, labels, clues), max_new_tokens, 0, 0.0):
-            ids.append(token)
-            text = self.processor.decode(ids)
-            if not text.endswith("\ufffd"):  # half a character: wait for its other bytes
-                yield text[len(done) :]
-                done = text
-        yield self.processor.decode(ids)[len(done) :]
-
     @torch.inference_mode()
-    def _tokens(
-        self, prefix: ClipPrefix, ids: Sequence[int], limit: int, seed: int, temperature: float
-    ) -> Iterator[int]:
-        """Yield answer tokens up to the end token or `limit`."""
-        draw = torch.Generator().manual_seed(seed)
-        cache, step = _fork(prefix.cache), list(ids)
-        for _ in range(limit):
-            inputs = torch.tensor([step], device=self.model.device)
-            logits = self.model(input_ids=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
-            logits[self.model.config.placeholder_token_id] = -torch.inf  # it would ask for features that no clip has
-            if temperature > 0:
-                chances = (logits.float().cpu() / temperature).softmax(-1)
-                token = int(torch.multinomial(chances, 1, generator=draw))
-            else:
-                token = int(logits.argmax())
-            if token == self.processor.end_id:
-                return
-            yield token
-            step = [token]
+    def begin(self, prefix: ClipPrefix, question: Question) -> Begun:
+        """Read a question about a clip. Raises `ModelError` where clip and question are longer than the model reads."""
+        ids = self._suffix_ids(prefix, question.task, question.labels, question.clues)
+        cache = _fork(prefix.cache)
+        inputs = torch.tensor([ids], device=self.model.device)
+        logits = self.model(input_ids=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
+        return Begun(cache, prefix.length + len(ids), logits, question.max_new_tokens)
+
+    def write(self, begun: Sequence[Begun], told: Told = lambda number, piece: True) -> list[str]:
+        """Write the likeliest text behind each question, all of them at once, from readings of this model.
+
+        `told` gets a text's number and its next piece; the pieces join to the text, and false ends it.
+        """
+        return write_together(self.model, self.processor, begun, told)
+
+    def answer(self, prefix: ClipPrefix, question: Question) -> str:
+        """Write the likeliest answer to one question."""
+        return self.write([self.begin(prefix, question)])[0]
 
     def _answers(self, labels: Sequence[str], end: bool | None) -> tuple[list[list[int]], bool]:
         answers = [self.processor.answer_ids(label) for label in labels]
