@@ -137,6 +137,24 @@ def test_one_seed_gives_one_answer(nano: EmotionLlama, faces_picture: Path) -> N
 
 
 @pytest.mark.weights
+def test_together_clips_get_what_each_gets_alone(nano: EmotionLlama, faces_picture: Path, make_clip: MakeClip) -> None:
+    settings = AnalyzeSettings(labels=LABEL_SETS["mer6"], tasks=("reason",), label_orders=2, max_new_tokens=12)
+    sound = make_clip("a.wav", size=None, noise=1)
+    clips = [
+        Clip(clip="a", path=faces_picture),
+        Clip(clip="b", transcript="I am so happy!"),
+        Clip(clip="c", transcript="word " * 3000),
+        Clip(clip="d", path=sound, transcript="Leave me alone."),
+    ]
+    looked = [nano.look(clip, settings) for clip in clips]
+    together = [one.analysis for one in nano.answer_together(looked) if not isinstance(one, Exception)]
+    alone = [nano.examine(clip, settings).analysis for clip in clips]
+    assert len(together) == len(alone)
+    for one, other in zip(together, alone, strict=True):
+        assert one.model_dump(exclude={"timings_s"}) == other.model_dump(exclude={"timings_s"})
+
+
+@pytest.mark.weights
 def test_clips_and_their_profile_are_one_baseline(nano: EmotionLlama, make_clip: MakeClip, tmp_path: Path) -> None:
     others = [str(make_clip(f"{n}.wav", size=None, noise=n, seconds=0.8)) for n in range(4)]
     path, asked = make_clip("mine.wav", size=None, noise=9), {"labels": "ravdess8", "tasks": EMOTION, "label_orders": 1}

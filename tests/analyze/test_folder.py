@@ -21,7 +21,7 @@ from emotion_llama.analyze.folder import FolderRun, check_writable, file_stem, f
 from emotion_llama.analyze.formats import FORMATS
 from emotion_llama.analyze.report import ReportMaterial
 from emotion_llama.clip import Analysis, Clip
-from emotion_llama.errors import AssetMissingError, ManifestError, MediaError, OutputError, UsageError
+from emotion_llama.errors import AssetMissingError, ManifestError, MediaError, ModelError, OutputError, UsageError
 from emotion_llama.settings import AnalyzeSettings
 from tests.analyze.timeline.windows import of, window
 
@@ -62,6 +62,44 @@ def go(fake: FakeModel, names: str, out: Path, **changes: Any) -> int:
 def test_one_line_a_clip(tmp_path: Path, analysis_json: dict[str, Any]) -> None:
     assert go(FakeModel(analysis_json), "abc", tmp_path / "deep" / "out") == 0
     assert [row["clip"] for row in rows(tmp_path / "deep" / "out")] == ["a.mp4", "b.mp4", "c.mp4"]
+
+
+class Together(FakeModel):
+    """Looks at clips first; answers those together that wait."""
+
+    def look(self, clip: Clip, settings: AnalyzeSettings) -> str:
+        self.asked.append(clip.clip)
+        if clip.clip in self.bad:
+            raise self.bad[clip.clip]
+        return clip.clip
+
+    def answer_together(self, clips: list[str]) -> list[Any]:
+        return [self._answer(clip) for clip in clips]
+
+    def _answer(self, clip: str) -> Any:
+        if clip == "c.mp4":
+            return ModelError("too long")
+        analysis = Analysis.model_validate(self.template | {"clip": clip})
+        return SimpleNamespace(analysis=analysis, material=ReportMaterial())
+
+
+def test_side_by_side_single_bad_clips_are_survived_and_tried_again(
+    tmp_path: Path, analysis_json: dict[str, Any]
+) -> None:
+    model = Together(analysis_json, {"b.mp4": MediaError("bad")})
+    assert go(model, "abcde", tmp_path, batch_size=3) == 1
+    found = {row["clip"]: row.get("error") for row in rows(tmp_path)}
+    assert found["b.mp4"] == {"type": "MediaError", "message": "bad"}
+    assert found["c.mp4"] == {"type": "ModelError", "message": "too long"}
+    assert len(found) == 5 and not found["a.mp4"] and not found["d.mp4"] and not found["e.mp4"]
+    assert go(Together(analysis_json), "abcde", tmp_path, batch_size=3) == 1
+    assert [row["clip"] for row in rows(tmp_path)][3:] == ["b.mp4", "c.mp4"]
+
+
+def test_side_by_side_what_would_fail_every_clip_ends_the_run(tmp_path: Path, analysis_json: dict[str, Any]) -> None:
+    with pytest.raises(AssetMissingError):
+        go(Together(analysis_json, {"b.mp4": AssetMissingError("fetch nano")}), "abd", tmp_path, batch_size=2)
+    assert [row["clip"] for row in rows(tmp_path)] in ([], ["a.mp4"])
 
 
 def test_windows_of_each_clip_are_written_as_they_come(tmp_path: Path, analysis_json: dict[str, Any]) -> None:

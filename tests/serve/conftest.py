@@ -39,7 +39,7 @@ def make_app(fakes: SimpleNamespace, tmp_path: Path) -> Callable[..., FastAPI]:
     return made
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "it never came true"

@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from emotion_llama.analyze.report import Drawing, ReportMaterial, draw
+from emotion_llama.analyze.report import ReportMaterial, draw
 from emotion_llama.analyze.stopwatch import Stopwatch
 from emotion_llama.clip import Analysis, Clip, InputState, Provenance, Transcript
 from emotion_llama.errors import ModelError
 from emotion_llama.measurements import ACTION_UNITS, ActionUnitSeries
-from emotion_llama.serve.model import Box
+from emotion_llama.serve.model import Answer, Box, Perceived
 from emotion_llama.settings import AnalyzeSettings
 from emotion_llama.timeline import Window
 
@@ -50,7 +50,8 @@ def made_up_material() -> ReportMaterial:
 class FakeModel:
     """The likeliest label is the first; the reason holds the clip's own mark. `seconds`: how long one takes.
 
-    `gate`: each analysis waits for it; `last_word`: the last word of a text waits for it; `begun` counts analyses.
+    `gate`: each analysis waits for it; `last_word`: the last word of a text waits for it; `begun` counts analyses,
+    `together` says how many were answered at once, `order` the words of clips as they were looked at.
     """
 
     name = "fake"
@@ -59,6 +60,8 @@ class FakeModel:
     def __init__(self, seconds: float = 0.0, gate: threading.Event | None = None) -> None:
         self.seconds, self.gate, self.begun = seconds, gate, 0
         self.last_word: threading.Event | None = None
+        self.together: list[int] = []
+        self.order: list[str | None] = []
 
     def _pieces(self, text: str) -> Iterator[str]:
         *first, last = text.split(" ")
@@ -76,12 +79,13 @@ class FakeModel:
     def faces(self, clip: Clip, watch: Stopwatch) -> tuple[Box, ...]:
         return ((0.25, 0.1, 0.5, 0.404), (0.0, 0.0, 1.2, 1.0))
 
-    def draw(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Drawing:
-        analysis = self.examine(clip, settings, watch)
-        return draw(analysis, ReportMaterial() if clip.path is None else made_up_material())
+    @property
+    def lookers(self) -> Sequence[FakeModel]:
+        return (self,)
 
-    def examine(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Analysis:
+    def look(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> tuple[Clip, AnalyzeSettings]:
         self.begun += 1
+        self.order.append(clip.transcript)
         if clip.transcript == "break":
             raise RuntimeError("a secret of the server")
         if clip.transcript == "refuse":
@@ -94,11 +98,31 @@ class FakeModel:
             watch.window(
                 Window(start_s=start_s, end_s=start_s + 1, emotion=None, confidence=None, probabilities={}, inputs=())
             )
+        return clip, settings
+
+    def answer(self, clips: Sequence[Perceived]) -> list[Answer | Exception]:
+        self.together.append(len(clips))
+        found: list[Answer | Exception] = []
+        for one in clips:
+            clip, settings = one.looked
+            try:
+                analysis = self._analysis(clip, settings, one.watch)
+            except Exception as error:
+                found.append(error)
+                continue
+            material = ReportMaterial() if clip.path is None else made_up_material()
+            found.append(Answer(analysis, draw(analysis, material) if one.drawn else None))
+        return found
+
+    def _analysis(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Analysis:
         texts = {}
         with watch.time("generate"):
             for task in settings.tasks:
                 if task != "emotion":
-                    texts[task] = watch.written(task, self._pieces(f"{task} of {own_mark(clip)}."))
+                    texts[task] = ""
+                    for piece in self._pieces(f"{task} of {own_mark(clip)}."):
+                        watch.written(task, piece)
+                        texts[task] += piece
         labels = settings.labels or ("happy", "sad")
         share = 1 / (len(labels) + 1)
         there = InputState(present=True, reason="present")

@@ -93,24 +93,55 @@ def test_a_cancelled_request_is_never_begun_and_a_running_one_ends_at_its_next_s
 
 
 def test_what_waits_in_the_background_lets_others_go_first(fakes: SimpleNamespace) -> None:
-    gate, order = threading.Event(), []
+    gate = threading.Event()
     model = fakes.FakeModel(gate=gate)
 
     async def use(service: Service) -> None:
-        async def noted(ticket: Any, name: str) -> None:
-            await ticket.result()
-            order.append(name)
-
-        first = service.submit(words("first"))
+        tickets = [service.submit(words("first"))]
         while not model.begun:
             await asyncio.sleep(0.005)
-        later = service.submit(words("later", background=True))
-        urgent = service.submit(words("urgent"))
+        tickets += [service.submit(words("later", background=True)), service.submit(words("urgent"))]
         gate.set()
-        await asyncio.gather(noted(first, "first"), noted(later, "later"), noted(urgent, "urgent"))
+        for ticket in tickets:
+            await ticket.result()
 
     in_service(model, use)
-    assert order == ["first", "urgent", "later"]
+    assert model.order == ["first", "urgent", "later"]
+
+
+def test_those_that_wait_for_the_model_are_answered_together(fakes: SimpleNamespace) -> None:
+    model = fakes.FakeModel()
+    model.last_word = threading.Event()
+
+    async def use(service: Service) -> list[Analysis]:
+        tickets = [service.submit(words(str(number))) for number in range(4)]
+        while model.begun < 4:  # the first is being answered, the others are looked at meanwhile
+            await asyncio.sleep(0.005)
+        model.last_word.set()
+        return [await ticket.result() for ticket in tickets]
+
+    found = in_service(model, use)
+    assert len({one.reasoning for one in found}) == 4
+    assert sum(model.together) == 4 and max(model.together) > 1
+
+
+def test_a_fault_with_one_of_several_is_its_own(fakes: SimpleNamespace) -> None:
+    model = fakes.FakeModel()
+    model.last_word = threading.Event()
+
+    async def use(service: Service) -> list[Any]:
+        first, *others = [service.submit(words(text)) for text in ("first", "refuse", "good", "gone")]
+        while model.begun < 4:
+            await asyncio.sleep(0.005)
+        others[2].cancel()
+        model.last_word.set()
+        await first.result()
+        with pytest.raises(RequestError, match="does not fit"):
+            await others[0].result()
+        return [await others[1].result(), service.metrics.page().decode()]
+
+    good, page = in_service(model, use)
+    assert good.emotion and 'kind="cancelled"} 1.0' in page
 
 
 def test_stopping_finishes_what_was_accepted(fakes: SimpleNamespace) -> None:

@@ -164,7 +164,8 @@ def write(clips: Sequence[Scored]) -> list[Answers | Exception]:
                 continue
             owners += [(place, task) for task, _ in first]
             begun += [one for _, one in first]
-        for (place, task), text in zip(owners, clips[0].reader.write(begun, told) if begun else (), strict=True):
+        written = clips[0].reader.write(begun, told) if begun else []
+        for (place, task), text in zip(owners, written, strict=True):
             texts[place][task] = text
     return [failed.get(place) or _answers(clip, texts[place]) for place, clip in enumerate(clips)]
 

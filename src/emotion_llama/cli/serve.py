@@ -20,6 +20,8 @@ def serve(
     max_upload_mb: Annotated[int, typer.Option(help="Longest upload.")] = 200,
     max_duration_s: Annotated[float, typer.Option(help="Longest recording.")] = 600.0,
     queue: Annotated[int, typer.Option(help="Requests under way at a time; more are told to come back.")] = 32,
+    workers: Annotated[int, typer.Option(help="Recordings looked at at the same time.")] = 1,
+    batch_size: Annotated[int, typer.Option(help="Answered together, where so many wait for the model.")] = 4,
     timeout_s: Annotated[float, typer.Option(help="Longest time to an answer.")] = 120.0,
     keep: Annotated[Path | None, typer.Option(help="Folder in which results stay over a restart.")] = None,
     retention_days: Annotated[float, typer.Option(help="Finished jobs and kept results are removed then.")] = 7.0,
@@ -35,8 +37,8 @@ def serve(
     try:
         settings = ServeSettings(
             model=model, host=host, port=port, device=device, api_key_file=api_key_file, max_upload_mb=max_upload_mb,
-            max_duration_s=max_duration_s, queue=queue, timeout_s=timeout_s, keep=keep, retention_days=retention_days,
-            jobs_db=jobs_db, page=not no_page,
+            max_duration_s=max_duration_s, queue=queue, workers=workers, batch_size=batch_size,
+            timeout_s=timeout_s, keep=keep, retention_days=retention_days, jobs_db=jobs_db, page=not no_page,
         )  # fmt: skip
     except ValidationError as error:
         found = [": ".join([*map(str, e["loc"]), str(e["msg"]).removeprefix("Value error, ")]) for e in error.errors()]

@@ -62,6 +62,8 @@ def write_together(
     told: Told,
 ) -> list[str]:
     """Give the likeliest text behind each question; `told` gets its pieces, which join to it."""
+    if not questions:
+        return []
     if len(questions) > 1 and any(layer.is_sliding for one in questions for layer in one.cache.layers):
         # a cache that forgets its beginning cannot be laid beside others
         each = [_Renumbered(told, number) for number in range(len(questions))]

@@ -1,8 +1,9 @@
-"""What the service needs of a model: one clip at a time, from one thread (no torch)."""
+"""What the service needs of a model (no torch)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from emotion_llama.analyze.report import Drawing
@@ -14,11 +15,39 @@ Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 as shares (0–1) of the upright picture's width and height."""
 
 
+class Looker(Protocol):
+    """Looks at recordings and listens to them, one at a time; in a thread of its own."""
+
+    def look(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Any:
+        """Perceive one clip; what it gives is for `Model.answer`. `watch` is told what is being done."""
+
+    def faces(self, clip: Clip, watch: Stopwatch) -> tuple[Box, ...]:
+        """Give the faces of the frame that is looked at most closely, surest first."""
+
+
+@dataclass(frozen=True)
+class Perceived:
+    """A clip that was looked at. `drawn`: with what a page shows of it."""
+
+    looked: Any
+    watch: Stopwatch
+    drawn: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The analysis, and what a page shows of it where that was asked for."""
+
+    analysis: Analysis
+    drawing: Drawing | None = None
+
+
 class Model(Protocol):
     """What the service needs of a model. `streams`: its texts may be shown while they are written."""
 
     name: str
     streams: bool
+    lookers: Sequence[Looker]
 
     def warm(self) -> None:
         """Load everything, so that the first request is answered as fast as the next."""
@@ -26,11 +55,5 @@ class Model(Protocol):
     def card(self) -> Mapping[str, Any]:
         """What the model is: tasks, labels it was trained on, licence, hash of the weights."""
 
-    def examine(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Analysis:
-        """Analyse one clip; `watch` is told what is being done and written."""
-
-    def draw(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Drawing:
-        """Analyse one clip, and give what a page shows of it; the analysis is in it as `a`."""
-
-    def faces(self, clip: Clip, watch: Stopwatch) -> tuple[Box, ...]:
-        """Give the faces of the frame that is looked at most closely, surest first."""
+    def answer(self, clips: Sequence[Perceived]) -> Sequence[Answer | Exception]:
+        """Answer about several clips at once, from one thread; what goes wrong with one takes its place."""

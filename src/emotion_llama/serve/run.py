@@ -62,7 +62,7 @@ def _add_page(app: FastAPI) -> str:
 def _model(settings: ServeSettings) -> Model:
     from emotion_llama.serve.served_model import ServedModel  # loads torch, while health is answered already
 
-    return ServedModel(settings.model, settings.device)
+    return ServedModel(settings.model, settings.device, settings.workers)
 
 
 def _open_socket(settings: ServeSettings) -> socket.socket:

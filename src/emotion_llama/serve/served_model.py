@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,17 +13,18 @@ from typing import Any
 import numpy as np
 
 from emotion_llama import assets
-from emotion_llama.analyze.analyzer import EmotionLlama
+from emotion_llama.analyze.analyzer import EmotionLlama, Looked, Result
 from emotion_llama.analyze.perceive import Percept
 from emotion_llama.analyze.preset import WEIGHTS_LICENCE, Preset, load_preset
-from emotion_llama.analyze.report import Drawing, draw
+from emotion_llama.analyze.report import draw
 from emotion_llama.analyze.stopwatch import Stopwatch
-from emotion_llama.clip import TASKS, Analysis, Clip
+from emotion_llama.clip import TASKS, Clip
 from emotion_llama.encoders.features import Features
 from emotion_llama.media.probe import sha256_of
 from emotion_llama.model.checkpoint import adapter_sha256
+from emotion_llama.model.score import ClipReader
 from emotion_llama.perception.faces import MIN_SCORE, FaceDetector
-from emotion_llama.serve.model import Box
+from emotion_llama.serve.model import Answer, Box, Looker, Perceived
 from emotion_llama.settings import AnalyzeSettings
 
 PERCEPTS = 4
@@ -44,25 +46,39 @@ class _Remembered:
 
 
 class _Remembering(EmotionLlama):
-    """Perceives and encodes the same content once, whatever is asked about it. One thread at a time."""
+    """Perceives and encodes the same content once, whatever is asked about it. One thread at a time.
 
-    def __init__(self, preset: Preset) -> None:
+    `other`: one whose language model and memory it shares; each has eyes and ears of its own.
+    """
+
+    def __init__(self, preset: Preset, other: _Remembering | None = None) -> None:
         super().__init__(preset)
-        self._known: OrderedDict[tuple[object, ...], _Remembered] = OrderedDict()
+        self._known: OrderedDict[tuple[object, ...], _Remembered] = OrderedDict() if other is None else other._known
+        self._knowing: threading.Lock = threading.Lock() if other is None else other._knowing
         self._last: _Remembered | None = None
+        self._other = other
+
+    @cached_property
+    def reader(self) -> ClipReader:
+        """The language model: one for all that share it."""
+        return super().reader if self._other is None else self._other.reader
 
     def perceive(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Percept:
         if clip.path is None:
             return super().perceive(clip, settings, watch)
         asked = settings.model_dump_json(exclude=set(AFTER_PERCEPTION))
         key = (sha256_of(clip.path), clip.start_s, clip.end_s, clip.transcript, asked)
-        if key not in self._known:
-            self._known[key] = _Remembered(super().perceive(clip, settings, watch))
-        self._known.move_to_end(key)
-        while len(self._known) > PERCEPTS:
-            self._known.popitem(last=False)
-        self._last = self._known[key]
-        found = self._last.percept
+        with self._knowing:
+            known = self._known.get(key)
+        if known is None:
+            known = _Remembered(super().perceive(clip, settings, watch))
+        with self._knowing:
+            self._known[key] = known
+            self._known.move_to_end(key)
+            while len(self._known) > PERCEPTS:
+                self._known.popitem(last=False)
+        self._last = known
+        found = known.percept
         media = None if found.media is None else replace(found.media, path=clip.path)
         return replace(found, clip=clip, media=media)
 
@@ -80,24 +96,34 @@ def _same(one: Percept, other: Percept) -> bool:
     return all(getattr(one, name) is getattr(other, name) for name in ("faces", "frame", "sound", "waveform"))
 
 
-class ServedModel:
-    """A loaded preset or checkpoint folder. Nothing about a recording is written to disk."""
+class ServedLooker:
+    """Eyes and ears of their own; `model` answers with the language model of all."""
 
-    def __init__(self, name: str, device: str = "auto") -> None:
-        preset = replace(load_preset(name, device=device, dtype="auto", threads=None), keep_features=False)
-        # a folder's path is the server's own business
-        self.name = Path(name).name if Path(name).is_dir() else name
-        self._model = _Remembering(preset)
-        # a converted release writes without capitals and full stops, which are put back when it has finished
-        self.streams = not self._model.parts.released
+    def __init__(self, model: _Remembering) -> None:
+        self.model = model
 
     @cached_property
     def _detector(self) -> FaceDetector:
         return FaceDetector(assets.path("blazeface-short-range"))
 
+    def look(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Looked | Result:
+        """Perceive and encode one clip; with `settings.timeline` that is all there is to do."""
+        return self.model.look(clip, settings, lambda window, _: watch.window(window), watch)
+
+    def faces(self, clip: Clip, watch: Stopwatch) -> tuple[Box, ...]:
+        """Give the faces of the chosen frame."""
+        settings = AnalyzeSettings(transcribe=False, without=("audio", "text"))
+        percept = self.model.perceive(clip, settings, watch)
+        if percept.frame is None:
+            return ()
+        height, width = percept.frame.rgb.shape[:2]
+        found = self._detector.everywhere(percept.frame.rgb, MIN_SCORE)
+        shares = (box.corners_px / np.array([width, height, width, height]) for box in found)
+        return distinct([(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in shares])
+
     def warm(self) -> None:
-        """Load the nets of perception, the encoders and the language model, and ask it once."""
-        parts = self._model.parts
+        """Load the nets of perception and the encoders."""
+        parts = self.model.parts
         _ = parts.face_reader, parts.transcriber, parts.heads
         own = {"global": parts.own_global, "audio": parts.own_audio}
         if own["global"] is None and not parts.released:
@@ -105,7 +131,27 @@ class ServedModel:
         if own["audio"] is None and not parts.released:
             _ = parts.audio_encoder
         _ = parts.own_local, parts.own_temporal
-        self._model.analyze(transcript="Hello there!")
+
+
+class ServedModel:
+    """A loaded preset or checkpoint folder, with `workers` that look at recordings. Nothing is written to disk."""
+
+    def __init__(self, name: str, device: str = "auto", workers: int = 1) -> None:
+        preset = replace(load_preset(name, device=device, dtype="auto", threads=None), keep_features=False)
+        # a folder's path is the server's own business
+        self.name = Path(name).name if Path(name).is_dir() else name
+        self._model = _Remembering(preset)
+        others = [_Remembering(preset, self._model) for _ in range(workers - 1)]
+        self._lookers = [ServedLooker(one) for one in (self._model, *others)]
+        self.lookers: Sequence[Looker] = self._lookers
+        # a converted release writes without capitals and full stops, which are put back when it has finished
+        self.streams = not self._model.parts.released
+
+    def warm(self) -> None:
+        """Load everything, and ask the language model once."""
+        for looker in self._lookers:
+            looker.warm()
+        self._model.analyze(transcript="Hello there!", max_new_tokens=8)
 
     def card(self) -> Mapping[str, Any]:
         """What the model is."""
@@ -118,26 +164,22 @@ class ServedModel:
             "device": preset.device,
         }
 
-    def examine(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Analysis:
-        """Analyse one clip."""
-        return self._model.examine(clip, settings, lambda window, _: watch.window(window), watch).analysis
+    def answer(self, clips: Sequence[Perceived]) -> list[Answer | Exception]:
+        """Answer about several clips: labels one by one, texts side by side."""
+        found: list[Answer | Exception] = []
+        for clip, result in zip(clips, self._model.answer_together([clip.looked for clip in clips]), strict=True):
+            try:
+                found.append(result if isinstance(result, Exception) else _answer(clip, result))
+            except Exception as error:  # while drawing
+                found.append(error)
+        return found
 
-    def draw(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Drawing:
-        """Analyse one clip, and draw its pictures and curves."""
-        result = self._model.examine(clip, settings, watch=watch)
-        with watch.time("draw"):
-            return draw(result.analysis, result.material)
 
-    def faces(self, clip: Clip, watch: Stopwatch) -> tuple[Box, ...]:
-        """Give the faces of the chosen frame."""
-        settings = AnalyzeSettings(transcribe=False, without=("audio", "text"))
-        percept = self._model.perceive(clip, settings, watch)
-        if percept.frame is None:
-            return ()
-        height, width = percept.frame.rgb.shape[:2]
-        found = self._detector.everywhere(percept.frame.rgb, MIN_SCORE)
-        shares = (box.corners_px / np.array([width, height, width, height]) for box in found)
-        return distinct([(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in shares])
+def _answer(clip: Perceived, result: Result) -> Answer:
+    if not clip.drawn:
+        return Answer(result.analysis)
+    with clip.watch.time("draw"):
+        return Answer(result.analysis, draw(result.analysis, result.material))
 
 
 def distinct(boxes: Sequence[Box]) -> tuple[Box, ...]:

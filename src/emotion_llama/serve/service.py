@@ -1,4 +1,7 @@
-"""The service itself, without HTTP: requests in, events and results out; one thread works the model.
+"""The service itself, without HTTP: requests in, events and results out.
+
+One thread asks the language model; others look at the recordings of the next requests meanwhile. Those that wait
+for the model together are answered together.
 
 In the service's event loop:
 
@@ -19,17 +22,20 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from emotion_llama.analyze.pipeline import Pipeline
 from emotion_llama.analyze.report import Drawing
 from emotion_llama.errors import EmotionLlamaError, RequestError
 from emotion_llama.serve.cache import ResultCache, result_key
 from emotion_llama.serve.guard import Guard
 from emotion_llama.serve.limits import Limits, check_settings
 from emotion_llama.serve.metrics import Metrics
-from emotion_llama.serve.model import Model
+from emotion_llama.serve.model import Answer, Looker, Model, Perceived
 from emotion_llama.serve.queue import Admission, WaitingLine
 from emotion_llama.serve.refusals import as_refusal
 from emotion_llama.serve.settings import MEGABYTE, ServeSettings
@@ -50,6 +56,15 @@ MOST_DRAWINGS = 16
 """Drawings that are remembered, of some 0.5 MB each."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A ticket whose turn has come, and since when."""
+
+    ticket: Ticket
+    listener: Listener
+    since_s: float
 
 
 class Service:
@@ -76,6 +91,9 @@ class Service:
         self._guard: Guard | None = None
         self._passed: dict[str, None] = {}
         self._drawings: OrderedDict[str, Drawing] = OrderedDict()
+        self._memory = threading.Condition()
+        self._under_way: set[str] = set()
+        self._last_s = 0.0
         self.metrics.watch(lambda: len(self._line), lambda: self._admission.under_way)
 
     async def start(self) -> None:
@@ -144,7 +162,8 @@ class Service:
 
     def remove_old(self) -> None:
         """Remove kept results whose time is over."""
-        self._cache.remove_older(self.settings.retention_days * 86_400)
+        with self._memory:
+            self._cache.remove_older(self.settings.retention_days * 86_400)
 
     def _work(self) -> None:
         try:
@@ -154,61 +173,101 @@ class Service:
             self._on_failure(error)
             return
         self.model = model
+        pipeline: Pipeline[_Work, Done | Perceived, Done] = Pipeline(
+            [partial(self._look, looker) for looker in model.lookers], self._answered, self.settings.batch_size
+        )
+        for work, outcome in pipeline.results(self._works(model)):
+            self._finish(work, outcome)
+
+    def _works(self, model: Model) -> Iterator[_Work]:
         while (ticket := self._line.take()) is not None:
             if not ticket.cancelled.is_set():
-                self._answer(model, ticket)
+                yield _Work(ticket, Listener(ticket, model.streams), time.perf_counter())
 
-    def _answer(self, model: Model, ticket: Ticket) -> None:
-        start_s, listener = time.perf_counter(), Listener(ticket, model.streams)
-        try:
-            ticket.tell(self._done(model, ticket.request, listener))
-        except Cancelled:
-            self.metrics.error("cancelled")
-        except Exception as error:
-            if ticket.cancelled.is_set():  # its recording may be gone already
-                self.metrics.error("cancelled")
-                return
-            refusal = as_refusal(error)
-            if refusal.status >= 500:
-                log.error("%s", refusal.kind, exc_info=error)
-            ticket.tell(renamed(refusal, ticket.request.clip.path, ticket.request.clip.clip))
-        finally:
-            seconds = time.perf_counter() - start_s
-            self._admission.took(seconds)
-            self.metrics.worked(listener.seconds, listener.pieces)
-
-    def _done(self, model: Model, request: AnalyzeRequest, listener: Listener) -> Done:
-        clip, settings = request.clip, request.settings
+    def _look(self, looker: Looker, work: _Work) -> Done | Perceived:
+        """What is known already, or the clip as it was perceived."""
+        request = work.ticket.request
         if request.faces_only:
-            return Done(None, model.faces(clip, listener))
-        key = result_key(clip, settings, request.sha256, model.name)
-        if request.drawn:
-            return self._drawn(model, request, key, listener)
-        known = self._cache.get(key, clip.clip) if _recognised(request) else None
-        if known is not None:
-            self.metrics.from_memory()
-            return Done(known)
-        analysis = model.examine(clip, settings, listener)
+            return Done(None, looker.faces(request.clip, work.listener))
         if _recognised(request):
-            self._cache.put(key, analysis)
-        return Done(analysis)
+            known = self._known(request)
+            if known is not None:
+                self.metrics.from_memory()
+                return known
+        looked = looker.look(request.clip, request.settings, work.listener)
+        return Perceived(looked, work.listener, request.drawn)
 
-    def _drawn(self, model: Model, request: AnalyzeRequest, key: str, listener: Listener) -> Done:
-        """The result with what a page shows of it; of the latest, drawings are remembered too."""
-        if not _recognised(request):
-            drawing = model.draw(request.clip, request.settings, listener)
-            return Done(drawing["a"], drawing=drawing)
-        if key in self._drawings:
-            self.metrics.from_memory()
+    def _answered(self, found: Sequence[tuple[_Work, Done | Perceived]]) -> list[Done | Exception]:
+        assert self.model is not None, "it is loaded"
+        answers = iter(self.model.answer([one for _, one in found if isinstance(one, Perceived)]))
+        done: list[Done | Exception] = []
+        for work, one in found:
+            if isinstance(one, Done):
+                done.append(one)
+                continue
+            answer = next(answers)
+            done.append(answer if isinstance(answer, Exception) else self._remembered(work.ticket.request, answer))
+        return done
+
+    def _finish(self, work: _Work, outcome: Done | Exception) -> None:
+        ticket, listener = work.ticket, work.listener
+        if _recognised(ticket.request):
+            with self._memory:
+                self._under_way.discard(self._key(ticket.request))
+                self._memory.notify_all()
+        if isinstance(outcome, Exception):
+            self._refuse(ticket, outcome)
         else:
-            self._drawings[key] = model.draw(request.clip, request.settings, listener)
-            self._cache.put(key, self._drawings[key]["a"])
-        self._drawings.move_to_end(key)
-        while len(self._drawings) > MOST_DRAWINGS:
-            self._drawings.popitem(last=False)
-        # the same content may have another name now
-        analysis = self._drawings[key]["a"].model_copy(update={"clip": request.clip.clip})
-        return Done(analysis, drawing={**self._drawings[key], "a": analysis})
+            ticket.tell(outcome)
+        now_s = time.perf_counter()
+        # those that are answered together share the time since the last ones
+        self._admission.took(now_s - max(work.since_s, self._last_s))
+        self._last_s = now_s
+        self.metrics.worked(listener.seconds, listener.pieces)
+
+    def _refuse(self, ticket: Ticket, error: Exception) -> None:
+        if isinstance(error, Cancelled) or ticket.cancelled.is_set():  # its recording may be gone already
+            self.metrics.error("cancelled")
+            return
+        refusal = as_refusal(error)
+        if refusal.status >= 500:
+            log.error("%s", refusal.kind, exc_info=error)
+        ticket.tell(renamed(refusal, ticket.request.clip.path, ticket.request.clip.clip))
+
+    def _known(self, request: AnalyzeRequest) -> Done | None:
+        """The result, if it is remembered; the same content may have another name now.
+
+        Waits for the answer to the same request if that is under way; otherwise this one is, until `_finish`.
+        """
+        key = self._key(request)
+        with self._memory:
+            while key in self._under_way:
+                self._memory.wait()
+            drawing = self._drawings.get(key)
+            if request.drawn and drawing is not None:
+                self._drawings.move_to_end(key)
+                analysis = drawing["a"].model_copy(update={"clip": request.clip.clip})
+                return Done(analysis, drawing={**drawing, "a": analysis})
+            known = None if request.drawn else self._cache.get(key, request.clip.clip)
+            if known is None:
+                self._under_way.add(key)
+            return None if known is None else Done(known)
+
+    def _remembered(self, request: AnalyzeRequest, answer: Answer) -> Done:
+        """Remember a result, and of the latest what a page shows of them too."""
+        if _recognised(request):
+            key = self._key(request)
+            with self._memory:
+                self._cache.put(key, answer.analysis)
+                if answer.drawing is not None:
+                    self._drawings[key] = answer.drawing
+                    while len(self._drawings) > MOST_DRAWINGS:
+                        self._drawings.popitem(last=False)
+        return Done(answer.analysis, drawing=answer.drawing)
+
+    def _key(self, request: AnalyzeRequest) -> str:
+        assert self.model is not None, "it is loaded"
+        return result_key(request.clip, request.settings, request.sha256, self.model.name)
 
 
 def _recognised(request: AnalyzeRequest) -> bool:

@@ -20,10 +20,12 @@ class ServeSettings(Settings):
     `api_key_file`: keys that may ask; without one the service listens on loopback only. `max_json_mb`: longest JSON
     body, which is held in memory (recordings of any size go as multipart). `max_duration_s`, `max_pixels`,
     `max_streams`: recordings beyond these are turned away before they are decoded. `decode_memory_mb`: what decoding
-    may take beside the program itself. `queue`: requests under way at a time, uploads included. `timeout_s`: longest
-    time from a request's first byte to its answer. `keep`: folder in which results stay over a restart, none by
-    default. `retention_days`: after so long, kept results and finished jobs are removed. `jobs_db`: the file of the
-    queue of jobs; the recordings of waiting jobs lie beside it. `page`: the web page at `/`.
+    may take beside the program itself. `queue`: requests under way at a time, uploads included. `workers`: threads
+    that look at recordings, each with nets of its own. `batch_size`: so many are looked at ahead of the language model,
+    and answered together where they wait for it. `timeout_s`: longest time from a request's first byte to its answer.
+    `keep`: folder in which results stay over a restart, none by default. `retention_days`: after so long, kept results
+    and finished jobs are removed. `jobs_db`: the file of the queue of jobs; the recordings of waiting jobs lie beside
+    it. `page`: the web page at `/`.
     """
 
     model: str = "nano"
@@ -38,6 +40,8 @@ class ServeSettings(Settings):
     max_streams: int = Field(default=16, ge=1)
     decode_memory_mb: int = Field(default=1500, ge=100)
     queue: int = Field(default=32, ge=1)
+    workers: int = Field(default=1, ge=1)
+    batch_size: int = Field(default=4, ge=1)
     timeout_s: float = Field(default=120.0, gt=0)
     keep: Path | None = None
     retention_days: float = Field(default=7.0, gt=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -137,15 +137,12 @@ class Listener(Stopwatch):
         with super().time(name):
             yield
 
-    def written(self, task: str, pieces: Iterable[str]) -> str:
-        """Tell each piece, and join them."""
-        whole = ""
-        for piece in pieces:
-            self._check()
+    def written(self, task: str, piece: str) -> None:
+        """Tell a piece of a text, where texts may be shown while they are written."""
+        self._check()
+        if self.listening:
             self.pieces += 1
-            whole += piece
             self._ticket.tell(Text(task, piece))
-        return whole
 
     def window(self, window: Window) -> None:
         """Tell a finished window."""
