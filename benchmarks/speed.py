@@ -25,14 +25,16 @@ from rich.table import Table
 
 import emotion_llama as el
 from emotion_llama import assets
-from emotion_llama.analyze.analyzer import EmotionLlama, Result
+from emotion_llama.analyze.analyzer import EmotionLlama, Looked, Result
 from emotion_llama.analyze.features import encode
 from emotion_llama.analyze.perceive import Stopwatch, perceive
+from emotion_llama.analyze.pipeline import Pipeline
 from emotion_llama.clip import Clip
 from emotion_llama.settings import AnalyzeSettings
 
 CLIP_S = 3.5
 CUTS = 20
+BATCH_SIZE = 4
 EMOTION = AnalyzeSettings(tasks=("emotion",))
 REASON = AnalyzeSettings(tasks=("emotion", "reason"))
 
@@ -93,6 +95,23 @@ def scoring(model: EmotionLlama, clip: Clip, repeats: int) -> dict[str, float]:
     return {"shared_prefix_s": fast, "from_scratch_s": slow, "ratio": slow / fast}
 
 
+def together(model: EmotionLlama, clips: Sequence[Clip]) -> dict[str, float]:
+    """A folder with reasons: clip after clip, against side by side as `analyze DIR` does it. Seconds, and their ratio."""
+    pipeline: Pipeline[Clip, Looked | Result, Result] = Pipeline(
+        [lambda clip: model.look(clip, REASON)],
+        lambda found: model.answer_together([looked for _, looked in found]),
+        BATCH_SIZE,
+    )
+    one_by_one_s = seconds(lambda: [model.examine(clip, REASON) for clip in clips], 1)
+    side_by_side_s = seconds(lambda: list(pipeline.results(clips)), 1)
+    return {
+        "clips": len(clips),
+        "one_by_one_s": one_by_one_s,
+        "side_by_side_s": side_by_side_s,
+        "ratio": one_by_one_s / side_by_side_s,
+    }
+
+
 def measure(repeats: int) -> dict[str, object]:
     """Run everything; the keys are those printed."""
     clip = cuts()[0]
@@ -121,6 +140,7 @@ def measure(repeats: int) -> dict[str, object]:
         "folder_clips": len(folder),
         "folder_clips_per_s": len(folder) / folder_s,
         "folder_rtf": folder_s / (len(folder) * CLIP_S),
+        "folder_with_reasons": together(model, folder[:12]),
         "label_scoring": scoring(model, clip, repeats),
         "help_s": help_s,
         "peak_rss_mb": peak_rss_mb(),

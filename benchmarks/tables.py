@@ -227,7 +227,7 @@ def interval(metric: dict[str, float] | None) -> str:
 
 def speed(record: dict[str, Any]) -> str:
     """Render the figures of `make bench`."""
-    scoring = record["label_scoring"]
+    scoring, together = record["label_scoring"], record.get("folder_with_reasons")
     rows = {
         f"one {record['clip_s']} s clip, warm, emotion": f"{record['warm_emotion_s']:.2f} s "
         f"(real-time factor {record['rtf_emotion']:.2f})",
@@ -236,6 +236,9 @@ def speed(record: dict[str, Any]) -> str:
         "first clip of a process, everything loaded for it": f"{record['cold_first_clip_s']:.1f} s",
         f"folder of {record['folder_clips']} cuts, emotion": f"{record['folder_clips_per_s']:.2f} clips a second",
         "label scoring with a shared prefix, against from scratch": f"{scoring['ratio']:.1f}× faster",
+        "folder with reasons, looked at ahead and answered four at once, against clip by clip": "not measured"
+        if together is None
+        else f"{together['ratio']:.1f}× faster",
         "`emotion-llama --help`": f"{record['help_s']:.2f} s",
         "peak memory": f"{record['peak_rss_mb'] / 1000:.1f} GB",
     }
