@@ -96,7 +96,7 @@ def scoring(model: EmotionLlama, clip: Clip, repeats: int) -> dict[str, float]:
 
 
 def together(model: EmotionLlama, clips: Sequence[Clip]) -> dict[str, float]:
-    """A folder with reasons: clip after clip, against side by side as `analyze DIR` does it. Seconds, and their ratio."""
+    """A folder with reasons: clip after clip, against side by side as `analyze DIR` does it; seconds and ratio."""
     pipeline: Pipeline[Clip, Looked | Result, Result] = Pipeline(
         [lambda clip: model.look(clip, REASON)],
         lambda found: model.answer_together([looked for _, looked in found]),
