@@ -15,7 +15,7 @@ from emotion_llama.analyze.stopwatch import Stopwatch
 from emotion_llama.clip import Analysis, Clip, InputState, Provenance, Transcript
 from emotion_llama.errors import ModelError
 from emotion_llama.measurements import ACTION_UNITS, ActionUnitSeries
-from emotion_llama.serve.model import Box
+from emotion_llama.serve.model import Faces
 from emotion_llama.settings import AnalyzeSettings
 from emotion_llama.timeline import Window
 
@@ -73,8 +73,11 @@ class FakeModel:
     def card(self) -> Mapping[str, Any]:
         return {"tasks": ["emotion"]}
 
-    def faces(self, clip: Clip, watch: Stopwatch) -> tuple[Box, ...]:
-        return ((0.25, 0.1, 0.5, 0.404), (0.0, 0.0, 1.2, 1.0))
+    def faces(self, clip: Clip, watch: Stopwatch) -> Faces:
+        picture = made_up_material().peak_rgb
+        if "no face" in clip.clip:
+            return Faces((), picture)
+        return Faces(((0.25, 0.1, 0.5, 0.404), (0.0, 0.0, 1.2, 1.0)), picture)
 
     def draw(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Drawing:
         analysis = self.examine(clip, settings, watch)

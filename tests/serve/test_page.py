@@ -182,6 +182,25 @@ def test_the_chat_answers_the_second_question_too_and_says_what_it_cannot(
     )
     said = page.locator("#el-chat .bot.message").all_inner_texts()
     assert said[0].strip() == "neutral" and said[1].strip().startswith("reason of")
+    boxes = page.locator("#el-chat .el-faces svg[viewBox='0 0 160 120'] rect.box")
+    boxes.nth(1).wait_for()
+    assert [float(boxes.first.get_attribute(name)) for name in ("x", "y", "width", "height")] == [40, 12, 40, 36.5]
+    page.fill("#el-message textarea", "[emotion]")
+    page.press("#el-message textarea", "Enter")
+    page.wait_for_function("document.querySelectorAll('#el-chat .bot.message').length === 5")
+    assert page.locator("#el-chat .el-faces").count() == 1  # the picture stays with its own answer
+
+
+def test_where_no_face_is_the_chat_says_so_and_shows_no_picture(
+    open_page: Callable[..., Any], clip: Path, tmp_path: Path
+) -> None:
+    page = open_page()
+    give(page, shutil.copyfile(clip, tmp_path / "no face.mp4"))
+    page.get_by_role("button", name="[detection] face").click()
+    page.wait_for_selector("#el-chat .bot.message:has-text('I found no face')")
+    page.get_by_role("button", name="[emotion]").click()
+    page.wait_for_selector("#el-chat .bot.message:has-text('neutral')")
+    assert page.locator("#el-chat .el-faces").count() == 0
 
 
 def test_corrected_words_are_run_again(open_page: Callable[..., Any], clip: Path, fakes: SimpleNamespace) -> None:

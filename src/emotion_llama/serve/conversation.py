@@ -13,6 +13,7 @@ from emotion_llama.media.probe import sha256_of
 from emotion_llama.serve.asking import while_wanted
 from emotion_llama.serve.chat import read_question, words_said
 from emotion_llama.serve.chat_answer import Speaking, cannot
+from emotion_llama.serve.model import Faces
 from emotion_llama.serve.service import AnalyzeRequest, Done, Event, Service, Stage
 from emotion_llama.settings import AnalyzeSettings
 
@@ -59,7 +60,7 @@ class Conversation:
     """Questions and answers about one recording, or about words alone (`clip` has no path then).
 
     `labels`: the label set that is asked for, `None` = the usual one. `turns`: what was asked and answered; `analysis`:
-    the last result. `own_file`, `gone`: as `ask` has them.
+    the last result, `faces` what was found where only faces were asked for. `own_file`, `gone`: as `ask` has them.
     """
 
     service: Service
@@ -69,6 +70,7 @@ class Conversation:
     gone: asyncio.Event | None = None
     turns: list[tuple[str, str]] = field(default_factory=list)
     analysis: Analysis | None = None
+    faces: Faces | None = None
 
     async def ask(self, text: str) -> AsyncIterator[str]:
         """Give the answer in pieces as it is written. Raises what `ask` raises."""
@@ -76,6 +78,7 @@ class Conversation:
         has_recording = self.clip is not None and self.clip.path is not None
         question = read_question(text, "recording" if has_recording else None, transcript, self.labels)
         self.turns.append((text, ""))
+        self.faces = None
         refused = cannot(question)
         if refused is not None:
             self.turns[-1] = (text, refused)
@@ -89,6 +92,7 @@ class Conversation:
         async for event in events:
             if isinstance(event, Done):
                 self.analysis = event.analysis
+                self.faces = event.faces if only else None
             piece = speaking.piece(event)
             if piece:
                 self.turns[-1] = (text, self.turns[-1][1] + piece)

@@ -22,7 +22,7 @@ from emotion_llama.encoders.features import Features
 from emotion_llama.media.probe import sha256_of
 from emotion_llama.model.checkpoint import adapter_sha256
 from emotion_llama.perception.faces import MIN_SCORE, FaceDetector
-from emotion_llama.serve.model import Box
+from emotion_llama.serve.model import Box, Faces
 from emotion_llama.settings import AnalyzeSettings
 
 PERCEPTS = 4
@@ -128,16 +128,17 @@ class ServedModel:
         with watch.time("draw"):
             return draw(result.analysis, result.material)
 
-    def faces(self, clip: Clip, watch: Stopwatch) -> tuple[Box, ...]:
-        """Give the faces of the chosen frame."""
+    def faces(self, clip: Clip, watch: Stopwatch) -> Faces:
+        """Give the faces of the chosen frame, and the frame."""
         settings = AnalyzeSettings(transcribe=False, without=("audio", "text"))
         percept = self._model.perceive(clip, settings, watch)
         if percept.frame is None:
-            return ()
+            return Faces()
         height, width = percept.frame.rgb.shape[:2]
         found = self._detector.everywhere(percept.frame.rgb, MIN_SCORE)
         shares = (box.corners_px / np.array([width, height, width, height]) for box in found)
-        return distinct([(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in shares])
+        boxes = distinct([(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in shares])
+        return Faces(boxes, percept.frame.rgb)
 
 
 def distinct(boxes: Sequence[Box]) -> tuple[Box, ...]:

@@ -21,6 +21,7 @@ from emotion_llama.serve.limits import clean_name
 from emotion_llama.serve.page.shown import (
     compared_html,
     details_html,
+    faces_html,
     player_html,
     progress_html,
     refusal_html,
@@ -127,21 +128,23 @@ class Actions:
 
     async def chat(
         self, given: Given, choice: Choice, history: list[dict[str, Any]], message: str
-    ) -> AsyncIterator[list[dict[str, Any]]]:
-        """Give the history with the question and as much of its answer as there is."""
+    ) -> AsyncIterator[tuple[list[dict[str, Any]], str]]:
+        """Give the history with the question and as much of its answer as there is, and a picture for it as HTML."""
         asked = [*history, _turn("user", message)]
-        yield asked
+        yield asked, ""
         said = ""
         try:
             conversation = Conversation(self.service, given.clip(), choice.label_words, gone=given.gone)
             async for piece in conversation.ask(message):
                 said += piece
-                yield [*asked, _turn("assistant", said)]
+                yield [*asked, _turn("assistant", said)], ""
+            if conversation.faces is not None:
+                yield [*asked, _turn("assistant", said)], faces_html(conversation.faces, self.words)
         except ClientGone:
             return
         except Exception as error:
             refusal = self._known(error)
-            yield [*asked, _turn("assistant", f"{self.words['failed']}. {refusal}")]
+            yield [*asked, _turn("assistant", f"{self.words['failed']}. {refusal}")], ""
 
     def player(self, path: str | None) -> str:
         """The player of a recording."""

@@ -129,7 +129,7 @@ def _chat(actions: Actions) -> dict[str, Any]:
     w = actions.words
     with gr.Accordion(w["chat"], open=True):
         history = gr.Chatbot(
-            label=w["chat"], height=260, placeholder=w["chat_hint"], render_markdown=False, buttons=[],
+            label=w["chat"], height=320, placeholder=w["chat_hint"], render_markdown=False, buttons=[],
             elem_id="el-chat", feedback_options=None, show_label=False,
         )  # fmt: skip
         with gr.Row():

@@ -11,12 +11,15 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
 from jinja2 import Template
 
+from emotion_llama.analyze.face_figure import Overlay, whole_frame
 from emotion_llama.analyze.report import Drawing, report_of, templates
 from emotion_llama.analyze.writers import write_csv
 from emotion_llama.clip import Analysis
 from emotion_llama.errors import RequestError
+from emotion_llama.serve.model import Faces
 from emotion_llama.serve.page.words import Words
 from emotion_llama.serve.ticket import Event, Stage, Waiting
 
@@ -44,6 +47,18 @@ def compared_html(sides: Mapping[str, Drawing], words: Words) -> str:
         for heading, drawing in sides.items()
     ]
     return f'<div class="el-two">{"".join(columns)}</div>'
+
+
+def faces_html(faces: Faces, words: Words) -> str:
+    """The picture with a box around each face; nothing where none was found: words say so."""
+    if faces.rgb is None or not faces.boxes:
+        return ""
+    height, width = faces.rgb.shape[:2]
+    corners = np.clip(faces.boxes, 0, 1) * (width, height, width, height)
+    first, *others = [(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in corners]
+    figure = whole_frame(faces.rgb, Overlay(box_px=first, other_boxes_px=tuple(others)))
+    alt = words["faces_alt"].format(count=len(faces.boxes))
+    return f'<div class="el-result el-faces">{_template("macros").module.picture(figure, alt)}</div>'  # type: ignore[attr-defined]
 
 
 def progress_html(event: Event | None, written: str, words: Words) -> str:

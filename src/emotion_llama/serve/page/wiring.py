@@ -68,8 +68,10 @@ class Wiring:
             told = [{"role": turn["role"], "content": turn["content"]} for turn in history or []]
             # words that nobody changed are left to the recogniser, whose times the analysis has too
             given = Given(path, words, said if said and said != heard else None, self._gone(request))
-            async for turns in self.actions.chat(given, Choice(labels, own), told, message):
-                yield turns, ""
+            async for turns, picture in self.actions.chat(given, Choice(labels, own), told, message):
+                # a field of its own: in the text its content would be read out
+                shown = [{"role": "assistant", "content": gr.HTML(picture)}] if picture else []
+                yield [*turns, *shown], ""
 
         def asker(question: str) -> Callable[..., Changes]:
             async def asked(request: gr.Request, history: list[dict[str, Any]], *rest: Any) -> Changes:
