@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from emotion_llama.errors import ModelError
 from emotion_llama.measurements import ACTION_UNITS, ActionUnitSeries
 from emotion_llama.serve.model import Faces
 from emotion_llama.settings import AnalyzeSettings
-from emotion_llama.timeline import Window
+from emotion_llama.timeline import PersonEmotion, Stretch, Timeline, Window
 
 
 def own_mark(clip: Clip) -> str:
@@ -47,10 +47,44 @@ def made_up_material() -> ReportMaterial:
     )
 
 
+def made_up_timeline(labels: Sequence[str]) -> Timeline:
+    """Three seconds of person 0: the first label, the second, the first again, each with 80 %."""
+    shown = (labels[0], labels[1], labels[0])
+    rest = 0.2 / (len(labels) - 1)
+    windows = tuple(
+        Window(
+            start_s=at, end_s=at + 1, emotion=emotion, confidence=0.8, person=0, inputs=("video",),
+            probabilities={label: 0.8 if label == emotion else rest for label in labels},
+        )
+        for at, emotion in enumerate(shown)
+    )  # fmt: skip
+    stretches = tuple(
+        Stretch(start_s=w.start_s, end_s=w.end_s, emotion=str(w.emotion), confidence=0.8, peak_s=w.start_s + 0.5)
+        for w in windows
+    )
+    counts = {labels[0]: {labels[1]: 1}, labels[1]: {labels[0]: 1}}
+    return Timeline(
+        window_s=1, step_s=1, windows=windows, stretches=stretches, expressions=(), transitions=counts, cuts_s=()
+    )
+
+
+def made_up_people(labels: Sequence[str]) -> tuple[PersonEmotion, ...]:
+    """Two people, each with a label of their own; the first one speaks."""
+    return tuple(
+        PersonEmotion(
+            person=number, role=role, seconds=2.0, emotion=labels[number], confidence=0.7,
+            probabilities={labels[number]: 0.7},
+        )
+        for number, role in ((0, "all"), (0, "speaking"), (1, "all"))
+    )  # fmt: skip
+
+
 class FakeModel:
     """The likeliest label is the first; the reason holds the clip's own mark. `seconds`: how long one takes.
 
-    `gate`: each analysis waits for it; `last_word`: the last word of a text waits for it; `begun` counts analyses.
+    `gate`: each analysis waits for it; `last_word`: the last word of a text waits for it, `last_window`: the end of an
+    analysis over time; `begun` counts analyses. Over time three windows of one second each show the first label, the
+    second and the first.
     """
 
     name = "fake"
@@ -59,6 +93,7 @@ class FakeModel:
     def __init__(self, seconds: float = 0.0, gate: threading.Event | None = None) -> None:
         self.seconds, self.gate, self.begun = seconds, gate, 0
         self.last_word: threading.Event | None = None
+        self.last_window: threading.Event | None = None
 
     def _pieces(self, text: str) -> Iterator[str]:
         *first, last = text.split(" ")
@@ -93,16 +128,17 @@ class FakeModel:
             if self.gate is not None:
                 self.gate.wait(20)
             time.sleep(self.seconds)
-        for start_s in range(3 if settings.timeline else 0):
-            watch.window(
-                Window(start_s=start_s, end_s=start_s + 1, emotion=None, confidence=None, probabilities={}, inputs=())
-            )
+        labels = settings.labels or ("happy", "sad")
+        timeline = made_up_timeline(labels) if settings.timeline else None
+        for window in timeline.windows if timeline is not None else ():
+            watch.window(window)
+        if timeline is not None and self.last_window is not None:
+            self.last_window.wait(20)
         texts = {}
         with watch.time("generate"):
             for task in settings.tasks:
                 if task != "emotion":
                     texts[task] = watch.written(task, self._pieces(f"{task} of {own_mark(clip)}."))
-        labels = settings.labels or ("happy", "sad")
         share = 1 / (len(labels) + 1)
         there = InputState(present=True, reason="present")
         return Analysis(
@@ -128,6 +164,8 @@ class FakeModel:
             warnings=(),
             timings_s={},
             raw=dict(texts),
+            timeline=timeline,
+            people=made_up_people(labels) if settings.person == "all" else (),
             provenance=Provenance(
                 package="emotion-llama 0", model="fake", weights_sha256=None, weights_licence=None, prompt_version="1",
                 layout="aligned", label_orders=1, seed=0, device="cpu", dtype="float32", versions={},

@@ -273,6 +273,52 @@ def test_a_click_on_a_curve_and_the_arrow_keys_move_the_player(open_page: Callab
     page.wait_for_function("Math.abs(document.querySelector('line.now').getAttribute('x1') - 550) < 20")
 
 
+def test_windows_come_as_they_are_finished_and_a_stretch_moves_the_player(
+    open_page: Callable[..., Any], clip: Path, server: tuple[str, Any]
+) -> None:
+    model, finished = server[1].state.service.model, threading.Event()
+    model.last_window = finished
+    try:
+        page = open_page()
+        give(page, clip)
+        page.check("#el-timeline input")
+        page.locator("#el-person label", has_text="everybody").click()
+        page.click("#el-analyse")
+        page.wait_for_selector(".el-windows:has-text('Windows finished: 3')")
+        told = page.locator(".el-windows li").all_inner_texts()
+        assert told[0].startswith("0 s–1 s · person 0 · neutral 80 %") and "angry" in told[1]
+        assert page.locator(ANSWERED).count() == 0
+    finally:
+        finished.set()
+        model.last_window = None
+    page.wait_for_selector(ANSWERED)
+    rows = page.locator(".el-result .people tbody tr")
+    assert rows.nth(1).inner_text().split() == ["1", "2.0", "s", "0.0", "s", "angry", "70", "%", "–", "–"]
+    stretches = page.locator(".el-result .course rect.stretch")
+    assert stretches.count() == 3
+    page.wait_for_function("document.querySelector('#el-player video').readyState > 0")
+    stretches.nth(1).click()
+    assert abs(page.evaluate("document.querySelector('#el-player video').currentTime") - 1.5) < 0.3
+    page.focus(".el-result .course .strips")
+    page.keyboard.press("ArrowRight")
+    assert abs(page.evaluate("document.querySelector('#el-player video').currentTime") - 2.0) < 0.3
+    page.locator(".el-result .course summary").click()
+    page.locator(".el-result .course td .moment").nth(2).click()
+    assert page.evaluate("document.querySelector('#el-player video').currentTime") == 2
+
+
+def test_the_chinese_page_says_the_phrases_of_the_report_in_chinese(open_page: Callable[..., Any], clip: Path) -> None:
+    page = open_page("/zh/", viewport={"width": 390, "height": 844})
+    give(page, clip)
+    page.check("#el-timeline input")
+    page.locator("#el-person label", has_text="所有人").click()
+    page.click("#el-analyse")
+    page.wait_for_selector(".el-result .course")
+    shown = page.inner_text(".el-result .course") + page.inner_text(".el-result .people")
+    assert "情绪的转换" in shown and "倾听时" in shown and "listening" not in shown
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_two_settings_stand_side_by_side(open_page: Callable[..., Any], clip: Path) -> None:
     page = open_page()
     give(page, clip)

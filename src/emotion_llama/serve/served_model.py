@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from emotion_llama import assets
-from emotion_llama.analyze.analyzer import EmotionLlama
+from emotion_llama.analyze.analyzer import EmotionLlama, Result
 from emotion_llama.analyze.perceive import Percept
 from emotion_llama.analyze.preset import WEIGHTS_LICENCE, Preset, load_preset
 from emotion_llama.analyze.report import Drawing, draw
@@ -120,13 +120,19 @@ class ServedModel:
 
     def examine(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Analysis:
         """Analyse one clip."""
-        return self._model.examine(clip, settings, lambda window, _: watch.window(window), watch).analysis
+        return self._examined(clip, settings, watch).analysis
 
     def draw(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Drawing:
         """Analyse one clip, and draw its pictures and curves."""
-        result = self._model.examine(clip, settings, watch=watch)
+        result = self._examined(clip, settings, watch)
         with watch.time("draw"):
             return draw(result.analysis, result.material)
+
+    def _examined(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Result:
+        if not settings.timeline:
+            return self._model.examine(clip, settings, watch=watch)
+        with watch.time("windows"):
+            return self._model.examine(clip, settings, lambda window, _: watch.window(window))
 
     def faces(self, clip: Clip, watch: Stopwatch) -> Faces:
         """Give the faces of the chosen frame, and the frame."""

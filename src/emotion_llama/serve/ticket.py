@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emotion_llama.analyze.report import Drawing
 from emotion_llama.analyze.stopwatch import Stopwatch
@@ -65,7 +65,7 @@ class Done:
     """The end: the result, or the faces where only these were asked for; `drawing` where one was asked for."""
 
     analysis: Analysis | None
-    faces: Faces = Faces()
+    faces: Faces = field(default_factory=Faces)
     drawing: Drawing | None = None
 
 

@@ -29,8 +29,9 @@ from emotion_llama.serve.page.shown import (
 )
 from emotion_llama.serve.page.words import Words
 from emotion_llama.serve.refusals import as_refusal
-from emotion_llama.serve.service import Done, Event, Service, Text
+from emotion_llama.serve.service import Done, Event, Finished, Service, Text
 from emotion_llama.settings import AnalyzeSettings
+from emotion_llama.timeline import Window
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +41,14 @@ OWN = "own"
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen on the page: a label set or `OWN` and words, tasks, inputs to leave out."""
+    """What was chosen on the page: a label set or `OWN` and words, tasks, inputs to leave out, whom it is about."""
 
     labels: str
     own_labels: str | None
     tasks: Sequence[str] = ("emotion",)
     without: Sequence[str] = ()
+    timeline: bool = False
+    person: str = "main"
 
     @property
     def label_words(self) -> str:
@@ -55,7 +58,7 @@ class Choice:
     def settings(self) -> AnalyzeSettings:
         """The settings. Raises `RequestError`, `UsageError` for what does not go together."""
         asked = {"labels": list(parse_label_set(self.label_words)), "tasks": list(self.tasks) or ["emotion"],
-                 "without": list(self.without)}  # fmt: skip
+                 "without": list(self.without), "timeline": self.timeline, "person": self.person}  # fmt: skip
         return checked_body(asked, AnalyzeBody).settings()
 
 
@@ -155,13 +158,16 @@ class Actions:
         if clip is None:
             raise RequestError(self.words["player_empty"], status=422, kind="wrong_request")
         written, last = "", None
+        windows: list[Window] = []
         async for event in ask(self.service, clip, choice.settings(), drawn=True, gone=given.gone):
             if isinstance(event, Done):
                 assert event.drawing is not None, "it was asked for"
                 yield event.drawing
                 return
+            if isinstance(event, Finished):
+                windows.append(event.window)
             written, last = _follow(event, written, last)
-            yield progress_html(last, written, self.words)
+            yield progress_html(last, written, self.words, windows)
 
     def _refusal(self, error: Exception) -> str:
         return refusal_html(self._known(error), self.words)
@@ -180,7 +186,9 @@ def _turn(role: str, text: str) -> dict[str, Any]:
 
 
 def _follow(event: Event, written: str, last: Event | None) -> tuple[str, Event | None]:
-    return (written + event.piece, last) if isinstance(event, Text) else (written, event)
+    if isinstance(event, Text):
+        return written + event.piece, last
+    return written, last if isinstance(event, Finished) else event
 
 
 def _told(choice: Choice, words: Words) -> str:

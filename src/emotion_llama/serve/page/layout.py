@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from html import escape
-from typing import Any
+from typing import Any, get_args
 
 import gradio as gr
 
@@ -13,6 +13,7 @@ from emotion_llama.record import MODALITIES
 from emotion_llama.serve.page.actions import OWN, Actions
 from emotion_llama.serve.page.sessions import EXAMPLES, Sessions, example_path
 from emotion_llama.serve.page.wiring import QUIET, Wiring
+from emotion_llama.settings import Person
 
 LABELS = ("mer9", "mer6", "dfew7", "ravdess8")
 QUESTIONS = ("emotion", "reason", "visual", "audio", "detection")
@@ -93,13 +94,18 @@ def _player(page: gr.Blocks) -> Any:
 
 
 def _chosen(actions: Actions) -> list[Any]:
-    """Label set, own labels, tasks, what to leave out."""
+    """The fields of `Choice`, in its order."""
     w = actions.words
     labels, own = _labels(actions, "")
     tasks = gr.CheckboxGroup(
         [(w[f"task_{task}"], task) for task in TASKS], value=["emotion", "reason"], label=w["tasks"], elem_id="el-tasks"
     )
-    return [labels, own, tasks, _without(actions, "el-without")]
+    without = _without(actions, "el-without")
+    timeline = gr.Checkbox(label=w["timeline"], info=w["timeline_hint"], elem_id="el-timeline")
+    person = gr.Radio(
+        [(w[f"person_{who}"], who) for who in get_args(Person)], value="main", label=w["person"], elem_id="el-person"
+    )
+    return [labels, own, tasks, without, timeline, person]
 
 
 def _labels(actions: Actions, suffix: str) -> tuple[Any, Any]:

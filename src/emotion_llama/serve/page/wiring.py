@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from html import escape
 from typing import Any
 
@@ -14,6 +14,9 @@ from emotion_llama.serve.page.sessions import Sessions
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """What all events have: no spinner of Gradio's, no name in an interface for programs."""
+
+CHOSEN = len(fields(Choice))
+"""How many fields of the page make a `Choice`, in its order."""
 
 Changes = AsyncIterator[tuple[Any, ...]]
 
@@ -28,12 +31,10 @@ class Wiring:
     def answer(self, button: Any, inputs: list[Any], outputs: list[Any], *, with_words: bool = False) -> None:
         """Analyse. `with_words`: the words as they stand in their field, the last of the inputs."""
 
-        async def run(
-            request: gr.Request, path: str | None, words: str, labels: str, own: str, tasks: list[str],
-            without: list[str], said: str | None = None,
-        ) -> Changes:  # fmt: skip
-            given = Given(path, words, said if with_words else None, self._gone(request))
-            async for html, drawing in self.actions.analyse(given, Choice(labels, own, tasks, without)):
+        async def run(request: gr.Request, path: str | None, words: str, *chosen: Any) -> Changes:
+            said = chosen[CHOSEN] if with_words else None
+            given = Given(path, words, said, self._gone(request))
+            async for html, drawing in self.actions.analyse(given, Choice(*chosen[:CHOSEN])):
                 if drawing is None:
                     yield html, gr.skip(), gr.skip(), "", gr.skip()
                     continue
@@ -46,11 +47,10 @@ class Wiring:
     def compare(self, button: Any, inputs: list[Any], outputs: list[Any]) -> None:
         """Analyse with two settings."""
 
-        async def run(
-            request: gr.Request, path: str | None, words: str, labels: str, own: str, tasks: list[str],
-            without: list[str], labels_b: str, own_b: str, without_b: list[str],
-        ) -> Changes:  # fmt: skip
-            one, other = Choice(labels, own, tasks, without), Choice(labels_b, own_b, tasks, without_b)
+        async def run(request: gr.Request, path: str | None, words: str, *chosen: Any) -> Changes:
+            one = Choice(*chosen[:CHOSEN])
+            labels, own, without = chosen[CHOSEN:]
+            other = replace(one, labels=labels, own_labels=own, without=without)
             async for html in self.actions.compare(Given(path, words, gone=self._gone(request)), one, other):
                 yield html, ""
 
