@@ -12,12 +12,15 @@ import numpy as np
 
 from emotion_llama.analyze.report import Drawing, ReportMaterial, draw
 from emotion_llama.analyze.stopwatch import Stopwatch
-from emotion_llama.clip import Analysis, Clip, InputState, Provenance, Transcript
+from emotion_llama.clip import Analysis, Clip, Face, InputState, Provenance, Transcript
 from emotion_llama.errors import ModelError
 from emotion_llama.measurements import ACTION_UNITS, ActionUnitSeries
 from emotion_llama.serve.model import Faces
 from emotion_llama.settings import AnalyzeSettings
 from emotion_llama.timeline import PersonEmotion, Stretch, Timeline, Window
+
+FACE = Face(track=0, main=True, first_s=0.0, last_s=0.0, presence=1.0, box_px=(50, 20, 110, 100), score=0.9)
+"""The face of `made_up_material`."""
 
 
 def own_mark(clip: Clip) -> str:
@@ -94,6 +97,7 @@ class FakeModel:
         self.seconds, self.gate, self.begun = seconds, gate, 0
         self.last_word: threading.Event | None = None
         self.last_window: threading.Event | None = None
+        self.sees_face = True
 
     def _pieces(self, text: str) -> Iterator[str]:
         *first, last = text.split(" ")
@@ -157,7 +161,7 @@ class FakeModel:
             evidence=(),
             transcript=Transcript(text=clip.transcript, source="given"),
             peak_frame=None,
-            faces=(),
+            faces=(FACE,) if clip.path is not None and self.sees_face else (),
             action_units={},
             voice=None,
             inputs={"video": there, "audio": InputState(present=clip.path is not None, reason="silent"), "text": there},

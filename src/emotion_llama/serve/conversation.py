@@ -26,13 +26,15 @@ async def ask(
     faces_only: bool = False,
     drawn: bool = False,
     own_file: bool = False,
+    fleeting: bool = False,
     gone: asyncio.Event | None = None,
 ) -> AsyncIterator[Event]:
     """Give what happens to one request, ending with `Done`: what a route does for one that came over HTTP.
 
-    `own_file`: the recording is the user's own, and is not decoded in a child process first. `gone` is set when nobody
-    waits any more. Raises `RequestError` where there is no place or the recording is refused, `TimeoutError`,
-    `ClientGone`, and what the analysis raised. Whoever stops listening ends the work.
+    `own_file`: the recording is the user's own, and is not decoded in a child process first. `fleeting`: nobody will
+    ask for this result again, so it is not remembered. `gone` is set when nobody waits any more. Raises `RequestError`
+    where there is no place or the recording is refused, `TimeoutError`, `ClientGone`, and what the analysis raised.
+    Whoever stops listening ends the work.
     """
     clock = asyncio.get_running_loop().time
     gone = gone or asyncio.Event()
@@ -43,7 +45,8 @@ async def ask(
             if not own_file:
                 yield Stage("check")
                 await while_wanted(service.check(clip.path, clip.clip, sha256), gone.wait(), until_s - clock())
-        ticket = service.submit(AnalyzeRequest(clip, settings, sha256, faces_only=faces_only, drawn=drawn))
+        known_by = None if fleeting else sha256
+        ticket = service.submit(AnalyzeRequest(clip, settings, known_by, faces_only=faces_only, drawn=drawn))
         events = ticket.events()
         try:
             while True:

@@ -19,14 +19,14 @@ from emotion_llama.analyze.report import Drawing, draw
 from emotion_llama.analyze.stopwatch import Stopwatch
 from emotion_llama.clip import TASKS, Analysis, Clip
 from emotion_llama.encoders.features import Features
-from emotion_llama.media.probe import sha256_of
+from emotion_llama.media.probe import probe, sha256_of
 from emotion_llama.model.checkpoint import adapter_sha256
 from emotion_llama.perception.faces import MIN_SCORE, FaceDetector
 from emotion_llama.serve.model import Box, Faces
 from emotion_llama.settings import AnalyzeSettings
 
 PERCEPTS = 4
-"""Clips whose perception is remembered, for the next question about them: up to some 50 MB each."""
+"""Recordings whose perception is remembered, for the next question about them: up to some 50 MB each."""
 
 AFTER_PERCEPTION = (
     "labels", "tasks", "label_orders", "max_new_tokens", "phrasing", "layout", "label_method", "verified",
@@ -52,7 +52,8 @@ class _Remembering(EmotionLlama):
         self._last: _Remembered | None = None
 
     def perceive(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Percept:
-        if clip.path is None:
+        # a still picture is seen again as fast, and those of a camera would drive recordings out
+        if clip.path is None or probe(clip.path).kind == "image":
             return super().perceive(clip, settings, watch)
         asked = settings.model_dump_json(exclude=set(AFTER_PERCEPTION))
         key = (sha256_of(clip.path), clip.start_s, clip.end_s, clip.transcript, asked)

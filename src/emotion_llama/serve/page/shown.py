@@ -14,6 +14,7 @@ from urllib.parse import quote
 import numpy as np
 from jinja2 import Environment, Template
 
+from emotion_llama.analyze.console import headline
 from emotion_llama.analyze.face_figure import Overlay, whole_frame
 from emotion_llama.analyze.report import Drawing, report_of, templates
 from emotion_llama.analyze.timeline.colours import all_of
@@ -72,6 +73,26 @@ def faces_html(faces: Faces, words: Words) -> str:
     figure = whole_frame(faces.rgb, Overlay(box_px=first, other_boxes_px=tuple(others)))
     alt = words["faces_alt"].format(count=len(faces.boxes))
     return f'<div class="el-result el-faces">{_template("macros", words).module.picture(figure, alt)}</div>'  # type: ignore[attr-defined]
+
+
+def live_html(drawing: Drawing, words: Words) -> str:
+    """What a picture of the camera shows: emotion, probabilities, the face in its box; or that there is no face."""
+    return _template("live", words).render({**drawing, "w": words})
+
+
+def answered_note_html(analysis: Analysis, took_ms: float, words: Words) -> str:
+    """The line below the camera: the emotion again, which a phone has no room for beside it, and the latency."""
+    told = words["live_no_face"]
+    if analysis.faces:
+        sure = "" if analysis.confidence is None else f" {100 * analysis.confidence:.0f} %"
+        told = headline(analysis) + sure
+    took = words["live_took"].format(ms=f"{took_ms:.0f}")
+    return f'<p class="el-live-note"><b>{escape(told)}</b> · {escape(took)}</p>'
+
+
+def live_note_html(text: str, *, trouble: bool = False) -> str:
+    """A line below the camera."""
+    return f'<p class="el-live-note{" trouble" if trouble else ""}">{escape(text)}</p>'
 
 
 def progress_html(event: Event | None, written: str, words: Words, windows: Sequence[Window] = ()) -> str:

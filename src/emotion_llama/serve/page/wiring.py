@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from emotion_llama.serve.page.actions import Actions, Choice, Given
+from emotion_llama.serve.page.live import EVERY_S, LONGEST_S, Live
 from emotion_llama.serve.page.sessions import Sessions
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -85,6 +86,29 @@ class Wiring:
             trigger(say, [chat["message"], chat["history"], *context], outputs, **QUIET)
         for button in chat["questions"]:
             button.click(asker(button.value), [chat["history"], *context], outputs, **QUIET)
+
+    def live(self, fields: list[Any], labels: list[Any], outputs: list[Any]) -> None:
+        """Look at what the camera sees now. `fields`: the camera, and the line below it."""
+        camera, note = fields
+        actions = self.actions
+        beside = self.sessions.folder.parent / "live"  # the page serves files of its own folder only
+        looking = Live(actions.service, actions.words, beside)
+
+        async def look(sent: dict[str, Any] | None, chosen: str, own: str, request: gr.Request) -> tuple[Any, ...]:
+            uri = (sent or {}).get("url")
+            if uri is None:
+                return (gr.skip(),) * (1 + len(outputs))
+            asked = Choice(chosen, own).label_words
+            told, html = await looking.picture(str(request.session_hash), uri, asked, self._gone(request))
+            kept = [gr.skip()] * len(outputs)
+            if html is not None:
+                kept = [html, gr.update(visible=False), gr.update(visible=False), ""]
+            return (gr.skip() if told is None else told, *kept)
+
+        camera.stream(
+            look, [camera, *labels], [note, *outputs], preprocess=False, stream_every=EVERY_S, time_limit=LONGEST_S,
+            concurrency_limit=actions.service.settings.queue, **QUIET,
+        )  # fmt: skip
 
     def take(self, recording: Any, outputs: list[Any]) -> None:
         """Show a recording that was given, and clear what was said about the last one."""
