@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import runpy
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -75,13 +77,17 @@ def client(open_client: OpenClient) -> TestClient:
 
 @pytest.fixture
 def open_server(make_app: Callable[..., FastAPI]) -> Iterator[Callable[..., tuple[str, FastAPI]]]:
-    """The address and application of a service on a real port: `open_server(model, queue=2, …)`."""
+    """The address and application of a service on a real port: `open_server(model, with_page=True, queue=2, …)`."""
     import uvicorn
 
     with ExitStack() as stack:
 
-        def opened(model: Any = None, **settings: Any) -> tuple[str, FastAPI]:
+        def opened(model: Any = None, *, with_page: bool = False, **settings: Any) -> tuple[str, FastAPI]:
             app = make_app(model, **settings)
+            if with_page:
+                from emotion_llama.serve.page.mount import add_page
+
+                add_page(app)
             server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
             thread = threading.Thread(target=server.run, daemon=True)
             thread.start()
@@ -91,6 +97,85 @@ def open_server(make_app: Callable[..., FastAPI]) -> Iterator[Callable[..., tupl
             return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", app
 
         yield opened
+
+
+@pytest.fixture(scope="module")
+def server(fakes: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any]]:
+    """The address and application of one service with the page, for all tests here."""
+    import time
+
+    import uvicorn
+
+    from emotion_llama.serve.app import create_app
+    from emotion_llama.serve.page.mount import add_page
+    from emotion_llama.serve.service import Service
+    from emotion_llama.serve.settings import ServeSettings
+
+    settings = ServeSettings(jobs_db=tmp_path_factory.mktemp("jobs") / "jobs.sqlite", max_upload_mb=2)
+    app = create_app(Service(fakes.FakeModel, settings))
+    add_page(app)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    until = time.monotonic() + 60
+    while not (server.started and app.state.service.ready):
+        assert time.monotonic() < until, "the service never started"
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", app
+    server.should_exit = True
+    thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def camera_film() -> Path | None:
+    """What the browser's camera sees; `None`: a green picture with a clock."""
+    return None
+
+
+@pytest.fixture(scope="module")
+def browser(camera_film: Path | None) -> Iterator[Any]:
+    """A real browser, with a camera and a microphone that beeps."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("needs chromium or google-chrome")
+    quiet = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+    quiet += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    if camera_film is not None:
+        quiet.append(f"--use-file-for-fake-video-capture={camera_film}")
+    with playwright.sync_playwright() as started:
+        sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        opened = started.chromium.launch(executable_path=chromium, args=[*sandbox, *quiet], timeout=200_000)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser: Any, server: tuple[str, Any]) -> Iterator[Callable[..., Any]]:
+    """A page at the service's address; whatever the browser complains about, or asks elsewhere, fails the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def opened(path: str = "/", **options: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        context.set_default_timeout(60_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda asked: complaints.append(asked.url) if not ours(asked.url, server[0]) else None)
+        page.goto(server[0] + path)
+        page.wait_for_selector("#el-analyse")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def ours(url: str, address: str) -> bool:
+    return url.startswith((f"{address}/", "data:", "blob:"))
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,15 @@ import numpy as np
 
 from emotion_llama.analyze.report import ReportMaterial, draw
 from emotion_llama.analyze.stopwatch import Stopwatch
-from emotion_llama.clip import Analysis, Clip, InputState, Provenance, Transcript
+from emotion_llama.clip import Analysis, Clip, Face, InputState, Provenance, Transcript
 from emotion_llama.errors import ModelError
 from emotion_llama.measurements import ACTION_UNITS, ActionUnitSeries
-from emotion_llama.serve.model import Answer, Box, Perceived
+from emotion_llama.serve.model import Answer, Faces, Perceived
 from emotion_llama.settings import AnalyzeSettings
-from emotion_llama.timeline import Window
+from emotion_llama.timeline import PersonEmotion, Stretch, Timeline, Window
+
+FACE = Face(track=0, main=True, first_s=0.0, last_s=0.0, presence=1.0, box_px=(50, 20, 110, 100), score=0.9)
+"""The face of `made_up_material`."""
 
 
 def own_mark(clip: Clip) -> str:
@@ -47,11 +50,45 @@ def made_up_material() -> ReportMaterial:
     )
 
 
+def made_up_timeline(labels: Sequence[str]) -> Timeline:
+    """Three seconds of person 0: the first label, the second, the first again, each with 80 %."""
+    shown = (labels[0], labels[1], labels[0])
+    rest = 0.2 / (len(labels) - 1)
+    windows = tuple(
+        Window(
+            start_s=at, end_s=at + 1, emotion=emotion, confidence=0.8, person=0, inputs=("video",),
+            probabilities={label: 0.8 if label == emotion else rest for label in labels},
+        )
+        for at, emotion in enumerate(shown)
+    )  # fmt: skip
+    stretches = tuple(
+        Stretch(start_s=w.start_s, end_s=w.end_s, emotion=str(w.emotion), confidence=0.8, peak_s=w.start_s + 0.5)
+        for w in windows
+    )
+    counts = {labels[0]: {labels[1]: 1}, labels[1]: {labels[0]: 1}}
+    return Timeline(
+        window_s=1, step_s=1, windows=windows, stretches=stretches, expressions=(), transitions=counts, cuts_s=()
+    )
+
+
+def made_up_people(labels: Sequence[str]) -> tuple[PersonEmotion, ...]:
+    """Two people, each with a label of their own; the first one speaks."""
+    return tuple(
+        PersonEmotion(
+            person=number, role=role, seconds=2.0, emotion=labels[number], confidence=0.7,
+            probabilities={labels[number]: 0.7},
+        )
+        for number, role in ((0, "all"), (0, "speaking"), (1, "all"))
+    )  # fmt: skip
+
+
 class FakeModel:
     """The likeliest label is the first; the reason holds the clip's own mark. `seconds`: how long one takes.
 
-    `gate`: each analysis waits for it; `last_word`: the last word of a text waits for it; `begun` counts analyses,
-    `together` says how many were answered at once, `order` the words of clips as they were looked at.
+    `gate`: each analysis waits for it; `last_word`: the last word of a text waits for it, `last_window`: the end of an
+    analysis over time; `begun` counts analyses,
+    `together` says how many were answered at once, `order` the words of clips as they were looked at. Over time three windows of one second each show the first label, the
+    second and the first.
     """
 
     name = "fake"
@@ -62,6 +99,8 @@ class FakeModel:
         self.last_word: threading.Event | None = None
         self.together: list[int] = []
         self.order: list[str | None] = []
+        self.last_window: threading.Event | None = None
+        self.sees_face = True
 
     def _pieces(self, text: str) -> Iterator[str]:
         *first, last = text.split(" ")
@@ -76,8 +115,11 @@ class FakeModel:
     def card(self) -> Mapping[str, Any]:
         return {"tasks": ["emotion"]}
 
-    def faces(self, clip: Clip, watch: Stopwatch) -> tuple[Box, ...]:
-        return ((0.25, 0.1, 0.5, 0.404), (0.0, 0.0, 1.2, 1.0))
+    def faces(self, clip: Clip, watch: Stopwatch) -> Faces:
+        picture = made_up_material().peak_rgb
+        if "no face" in clip.clip:
+            return Faces((), picture)
+        return Faces(((0.25, 0.1, 0.5, 0.404), (0.0, 0.0, 1.2, 1.0)), picture)
 
     @property
     def lookers(self) -> Sequence[FakeModel]:
@@ -94,10 +136,12 @@ class FakeModel:
             if self.gate is not None:
                 self.gate.wait(20)
             time.sleep(self.seconds)
-        for start_s in range(3 if settings.timeline else 0):
-            watch.window(
-                Window(start_s=start_s, end_s=start_s + 1, emotion=None, confidence=None, probabilities={}, inputs=())
-            )
+        labels = settings.labels or ("happy", "sad")
+        timeline = made_up_timeline(labels) if settings.timeline else None
+        for window in timeline.windows if timeline is not None else ():
+            watch.window(window)
+        if timeline is not None and self.last_window is not None:
+            self.last_window.wait(20)
         return clip, settings
 
     def answer(self, clips: Sequence[Perceived]) -> list[Answer | Exception]:
@@ -115,6 +159,8 @@ class FakeModel:
         return found
 
     def _analysis(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Analysis:
+        labels = settings.labels or ("happy", "sad")
+        timeline = made_up_timeline(labels) if settings.timeline else None
         texts = {}
         with watch.time("generate"):
             for task in settings.tasks:
@@ -123,7 +169,6 @@ class FakeModel:
                     for piece in self._pieces(f"{task} of {own_mark(clip)}."):
                         watch.written(task, piece)
                         texts[task] += piece
-        labels = settings.labels or ("happy", "sad")
         share = 1 / (len(labels) + 1)
         there = InputState(present=True, reason="present")
         return Analysis(
@@ -142,13 +187,15 @@ class FakeModel:
             evidence=(),
             transcript=Transcript(text=clip.transcript, source="given"),
             peak_frame=None,
-            faces=(),
+            faces=(FACE,) if clip.path is not None and self.sees_face else (),
             action_units={},
             voice=None,
             inputs={"video": there, "audio": InputState(present=clip.path is not None, reason="silent"), "text": there},
             warnings=(),
             timings_s={},
             raw=dict(texts),
+            timeline=timeline,
+            people=made_up_people(labels) if settings.person == "all" else (),
             provenance=Provenance(
                 package="emotion-llama 0", model="fake", weights_sha256=None, weights_licence=None, prompt_version="1",
                 layout="aligned", label_orders=1, seed=0, device="cpu", dtype="float32", versions={},

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,77 +16,6 @@ pytest.importorskip("gradio", reason="the page needs gradio: emotion-llama[serve
 
 pytestmark = pytest.mark.slow
 ANSWERED = ".el-result[data-emotion]"
-
-
-@pytest.fixture(scope="module")
-def server(fakes: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any]]:
-    """The address and application of one service with the page, for all tests here."""
-    import time
-
-    import uvicorn
-
-    from emotion_llama.serve.app import create_app
-    from emotion_llama.serve.page.mount import add_page
-    from emotion_llama.serve.service import Service
-    from emotion_llama.serve.settings import ServeSettings
-
-    settings = ServeSettings(jobs_db=tmp_path_factory.mktemp("jobs") / "jobs.sqlite", max_upload_mb=2)
-    app = create_app(Service(fakes.FakeModel, settings))
-    add_page(app)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    until = time.monotonic() + 60
-    while not (server.started and app.state.service.ready):
-        assert time.monotonic() < until, "the service never started"
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", app
-    server.should_exit = True
-    thread.join(20)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A real browser."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("needs chromium or google-chrome")
-    quiet = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
-    quiet += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # a green camera that beeps
-    with playwright.sync_playwright() as started:
-        sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        opened = started.chromium.launch(executable_path=chromium, args=[*sandbox, *quiet], timeout=200_000)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def open_page(browser: Any, server: tuple[str, Any]) -> Iterator[Callable[..., Any]]:
-    """A page at the service's address; whatever the browser complains about, or asks elsewhere, fails the test."""
-    complaints: list[str] = []
-    contexts = []
-
-    def opened(path: str = "/", **options: Any) -> Any:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        context.set_default_timeout(60_000)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda asked: complaints.append(asked.url) if not ours(asked.url, server[0]) else None)
-        page.goto(server[0] + path)
-        page.wait_for_selector("#el-analyse")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def ours(url: str, address: str) -> bool:
-    return url.startswith((f"{address}/", "data:", "blob:"))
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +110,25 @@ def test_the_chat_answers_the_second_question_too_and_says_what_it_cannot(
     )
     said = page.locator("#el-chat .bot.message").all_inner_texts()
     assert said[0].strip() == "neutral" and said[1].strip().startswith("reason of")
+    boxes = page.locator("#el-chat .el-faces svg[viewBox='0 0 160 120'] rect.box")
+    boxes.nth(1).wait_for()
+    assert [float(boxes.first.get_attribute(name)) for name in ("x", "y", "width", "height")] == [40, 12, 40, 36.5]
+    page.fill("#el-message textarea", "[emotion]")
+    page.press("#el-message textarea", "Enter")
+    page.wait_for_function("document.querySelectorAll('#el-chat .bot.message').length === 5")
+    assert page.locator("#el-chat .el-faces").count() == 1  # the picture stays with its own answer
+
+
+def test_where_no_face_is_the_chat_says_so_and_shows_no_picture(
+    open_page: Callable[..., Any], clip: Path, tmp_path: Path
+) -> None:
+    page = open_page()
+    give(page, shutil.copyfile(clip, tmp_path / "no face.mp4"))
+    page.get_by_role("button", name="[detection] face").click()
+    page.wait_for_selector("#el-chat .bot.message:has-text('I found no face')")
+    page.get_by_role("button", name="[emotion]").click()
+    page.wait_for_selector("#el-chat .bot.message:has-text('neutral')")
+    assert page.locator("#el-chat .el-faces").count() == 0
 
 
 def test_corrected_words_are_run_again(open_page: Callable[..., Any], clip: Path, fakes: SimpleNamespace) -> None:
@@ -252,6 +199,52 @@ def test_a_click_on_a_curve_and_the_arrow_keys_move_the_player(open_page: Callab
     player = page.locator("#el-player video").bounding_box()
     assert 0 <= player["y"] < 900  # it stays in sight beside the curves
     page.wait_for_function("Math.abs(document.querySelector('line.now').getAttribute('x1') - 550) < 20")
+
+
+def test_windows_come_as_they_are_finished_and_a_stretch_moves_the_player(
+    open_page: Callable[..., Any], clip: Path, server: tuple[str, Any]
+) -> None:
+    model, finished = server[1].state.service.model, threading.Event()
+    model.last_window = finished
+    try:
+        page = open_page()
+        give(page, clip)
+        page.check("#el-timeline input")
+        page.locator("#el-person label", has_text="everybody").click()
+        page.click("#el-analyse")
+        page.wait_for_selector(".el-windows:has-text('Windows finished: 3')")
+        told = page.locator(".el-windows li").all_inner_texts()
+        assert told[0].startswith("0 s–1 s · person 0 · neutral 80 %") and "angry" in told[1]
+        assert page.locator(ANSWERED).count() == 0
+    finally:
+        finished.set()
+        model.last_window = None
+    page.wait_for_selector(ANSWERED)
+    rows = page.locator(".el-result .people tbody tr")
+    assert rows.nth(1).inner_text().split() == ["1", "2.0", "s", "0.0", "s", "angry", "70", "%", "–", "–"]
+    stretches = page.locator(".el-result .course rect.stretch")
+    assert stretches.count() == 3
+    page.wait_for_function("document.querySelector('#el-player video').readyState > 0")
+    stretches.nth(1).click()
+    assert abs(page.evaluate("document.querySelector('#el-player video').currentTime") - 1.5) < 0.3
+    page.focus(".el-result .course .strips")
+    page.keyboard.press("ArrowRight")
+    assert abs(page.evaluate("document.querySelector('#el-player video').currentTime") - 2.0) < 0.3
+    page.locator(".el-result .course summary").click()
+    page.locator(".el-result .course td .moment").nth(2).click()
+    assert page.evaluate("document.querySelector('#el-player video').currentTime") == 2
+
+
+def test_the_chinese_page_says_the_phrases_of_the_report_in_chinese(open_page: Callable[..., Any], clip: Path) -> None:
+    page = open_page("/zh/", viewport={"width": 390, "height": 844})
+    give(page, clip)
+    page.check("#el-timeline input")
+    page.locator("#el-person label", has_text="所有人").click()
+    page.click("#el-analyse")
+    page.wait_for_selector(".el-result .course")
+    shown = page.inner_text(".el-result .course") + page.inner_text(".el-result .people")
+    assert "情绪的转换" in shown and "倾听时" in shown and "listening" not in shown
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_two_settings_stand_side_by_side(open_page: Callable[..., Any], clip: Path) -> None:

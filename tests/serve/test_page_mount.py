@@ -14,7 +14,7 @@ pytest.importorskip("prometheus_client", reason="serving needs emotion-llama[ser
 from emotion_llama.errors import RequestError
 from emotion_llama.serve.page.actions import Given
 from emotion_llama.serve.page.sessions import Sessions
-from emotion_llama.serve.page.words import LANGUAGES, preferred, words
+from emotion_llama.serve.page.words import LANGUAGES, preferred, report_words, words
 
 PAGE = Path(__file__).parents[2] / "src" / "emotion_llama" / "serve" / "page"
 KEY = "a-key-of-the-page-0123456789"
@@ -34,10 +34,20 @@ def test_every_language_says_the_same_things() -> None:
 def test_every_word_that_is_used_is_there_and_the_other_way_round() -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in PAGE.iterdir() if path.suffix in (".py", ".j2"))
     used = set(re.findall(r"""\bw(?:ords)?(?:\.|\[")(\w+)""", code))
-    made = {name for name in words("en") if name.startswith(("stage_", "task_", "ask_", "example_"))}
+    made = {name for name in words("en") if name.startswith(("stage_", "task_", "ask_", "example_", "person_"))}
     plain = set(words("en")) - made - {"video", "audio", "text", "supported", "contradicted", "unverifiable", "words"}
     assert plain <= used
     assert used - set(words("en")) <= {"get", "items"}
+
+
+def test_every_phrase_of_the_reports_own_templates_is_said_in_chinese() -> None:
+    folder = PAGE.parents[1] / "analyze"
+    code = "".join((folder / f"{name}.html.j2").read_text(encoding="utf-8") for name in ("people", "timeline"))
+    phrases = {one or other for one, other in re.findall(r"""\b_\((?:"([^"]+)"|'([^']+)')""", code)}
+    told = report_words("zh")
+    assert phrases == set(told) and report_words("en") == {}
+    for phrase, text in told.items():
+        assert re.findall(r"%(?:%|\(\w+\)s)", phrase) == re.findall(r"%(?:%|\(\w+\)s)", text)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,9 @@ def test_faces_are_shares_of_the_picture_and_the_card_is_whole(faces_picture: Pa
     from emotion_llama.analyze.stopwatch import Stopwatch
     from emotion_llama.clip import Clip
 
-    boxes = model.lookers[0].faces(Clip(clip="a", path=faces_picture), Stopwatch())
+    found = model.lookers[0].faces(Clip(clip="a", path=faces_picture), Stopwatch())
+    boxes = found.boxes
+    assert found.rgb is not None and found.rgb.dtype.name == "uint8" and found.rgb.shape[2] == 3
     assert len(boxes) == 5 and all(0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1 for x0, y0, x1, y1 in boxes)
     assert "/" not in model.name and model.card()["weights_sha256"]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from emotion_llama.analyze import charts
@@ -137,18 +137,20 @@ def render_report(analysis: Analysis, material: ReportMaterial) -> str:
 
 def report_of(drawing: Drawing) -> str:
     """The page of what was drawn already."""
-    return templates("emotion_llama.analyze", ".").get_template("report.html.j2").render(drawing)
+    return templates("emotion_llama.analyze").get_template("report.html.j2").render(drawing)
 
 
-def templates(package: str, folder: str) -> Environment:
-    """Templates of a folder of the package, with the filters that show results."""
+def templates(*packages: str, say: Callable[[str], str] = str) -> Environment:
+    """Templates that lie in packages, with the filters that show results; `say` puts their phrases in a language."""
     environment = Environment(
-        loader=PackageLoader(package, folder),
+        loader=ChoiceLoader([PackageLoader(package, ".") for package in packages]),
+        extensions=["jinja2.ext.i18n"],
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.install_gettext_callables(say, lambda one, many, n: say(one if n == 1 else many), newstyle=True)  # type: ignore[attr-defined]
     environment.filters.update(number=number, clock=charts.clock, measurement=measurement, told=told)
     return environment
 

@@ -86,7 +86,7 @@ class Speaking:
             return event.piece
         if not isinstance(event, Done):
             return ""
-        text = boxes_text(event.faces) if event.analysis is None else spoken(self._question, event.analysis)
+        text = boxes_text(event.faces.boxes) if event.analysis is None else spoken(self._question, event.analysis)
         return correction(self._written, text) if self._written else text
 
 

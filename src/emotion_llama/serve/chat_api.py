@@ -86,7 +86,7 @@ async def _submitted(asked: Asking, body: ChatBody, question: Question) -> Ticke
 
 def _said(body: ChatBody, question: Question, done: Done) -> tuple[str, dict[str, Any] | None]:
     if done.analysis is None:
-        return boxes_text(done.faces), None
+        return boxes_text(done.faces.boxes), None
     return spoken(question, done.analysis), _logprobs(body, question, done.analysis)
 
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from emotion_llama.analyze.report import Drawing
 from emotion_llama.analyze.stopwatch import Stopwatch
 from emotion_llama.clip import Analysis, Clip
@@ -15,14 +18,22 @@ Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 as shares (0–1) of the upright picture's width and height."""
 
 
+@dataclass(frozen=True)
+class Faces:
+    """The faces of one picture, surest first, and the picture itself; `None` where there is nothing to look at."""
+
+    boxes: tuple[Box, ...] = ()
+    rgb: NDArray[np.uint8] | None = None  # (H, W, 3)
+
+
 class Looker(Protocol):
     """Looks at recordings and listens to them, one at a time; in a thread of its own."""
 
     def look(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Any:
         """Perceive one clip; what it gives is for `Model.answer`. `watch` is told what is being done."""
 
-    def faces(self, clip: Clip, watch: Stopwatch) -> tuple[Box, ...]:
-        """Give the faces of the frame that is looked at most closely, surest first."""
+    def faces(self, clip: Clip, watch: Stopwatch) -> Faces:
+        """Give the faces of the frame that is looked at most closely."""
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,15 @@ from emotion_llama.analyze.report import draw
 from emotion_llama.analyze.stopwatch import Stopwatch
 from emotion_llama.clip import TASKS, Clip
 from emotion_llama.encoders.features import Features
-from emotion_llama.media.probe import sha256_of
+from emotion_llama.media.probe import probe, sha256_of
 from emotion_llama.model.checkpoint import adapter_sha256
 from emotion_llama.model.score import ClipReader
 from emotion_llama.perception.faces import MIN_SCORE, FaceDetector
-from emotion_llama.serve.model import Answer, Box, Looker, Perceived
+from emotion_llama.serve.model import Answer, Box, Faces, Looker, Perceived
 from emotion_llama.settings import AnalyzeSettings
 
 PERCEPTS = 4
-"""Clips whose perception is remembered, for the next question about them: up to some 50 MB each."""
+"""Recordings whose perception is remembered, for the next question about them: up to some 50 MB each."""
 
 AFTER_PERCEPTION = (
     "labels", "tasks", "label_orders", "max_new_tokens", "phrasing", "layout", "label_method", "verified",
@@ -64,7 +64,8 @@ class _Remembering(EmotionLlama):
         return super().reader if self._other is None else self._other.reader
 
     def perceive(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Percept:
-        if clip.path is None:
+        # a still picture is seen again as fast, and those of a camera would drive recordings out
+        if clip.path is None or probe(clip.path).kind == "image":
             return super().perceive(clip, settings, watch)
         asked = settings.model_dump_json(exclude=set(AFTER_PERCEPTION))
         key = (sha256_of(clip.path), clip.start_s, clip.end_s, clip.transcript, asked)
@@ -108,18 +109,22 @@ class ServedLooker:
 
     def look(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Looked | Result:
         """Perceive and encode one clip; with `settings.timeline` that is all there is to do."""
-        return self.model.look(clip, settings, lambda window, _: watch.window(window), watch)
+        if not settings.timeline:
+            return self.model.look(clip, settings, watch=watch)
+        with watch.time("windows"):
+            return self.model.look(clip, settings, lambda window, _: watch.window(window))
 
-    def faces(self, clip: Clip, watch: Stopwatch) -> tuple[Box, ...]:
-        """Give the faces of the chosen frame."""
+    def faces(self, clip: Clip, watch: Stopwatch) -> Faces:
+        """Give the faces of the chosen frame, and the frame."""
         settings = AnalyzeSettings(transcribe=False, without=("audio", "text"))
         percept = self.model.perceive(clip, settings, watch)
         if percept.frame is None:
-            return ()
+            return Faces()
         height, width = percept.frame.rgb.shape[:2]
         found = self._detector.everywhere(percept.frame.rgb, MIN_SCORE)
         shares = (box.corners_px / np.array([width, height, width, height]) for box in found)
-        return distinct([(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in shares])
+        boxes = distinct([(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in shares])
+        return Faces(boxes, percept.frame.rgb)
 
     def warm(self) -> None:
         """Load the nets of perception and the encoders."""

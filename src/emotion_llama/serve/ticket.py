@@ -6,12 +6,12 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from emotion_llama.analyze.report import Drawing
 from emotion_llama.analyze.stopwatch import Stopwatch
 from emotion_llama.clip import Analysis, Clip
-from emotion_llama.serve.model import Box
+from emotion_llama.serve.model import Faces
 from emotion_llama.settings import AnalyzeSettings
 from emotion_llama.timeline import Window
 
@@ -62,10 +62,10 @@ class Finished:
 
 @dataclass(frozen=True)
 class Done:
-    """The end: the result, or the boxes where only faces were asked for; `drawing` where one was asked for."""
+    """The end: the result, or the faces where only these were asked for; `drawing` where one was asked for."""
 
     analysis: Analysis | None
-    faces: tuple[Box, ...] = ()
+    faces: Faces = field(default_factory=Faces)
     drawing: Drawing | None = None
 
 

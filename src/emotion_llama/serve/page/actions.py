@@ -21,6 +21,7 @@ from emotion_llama.serve.limits import clean_name
 from emotion_llama.serve.page.shown import (
     compared_html,
     details_html,
+    faces_html,
     player_html,
     progress_html,
     refusal_html,
@@ -28,8 +29,9 @@ from emotion_llama.serve.page.shown import (
 )
 from emotion_llama.serve.page.words import Words
 from emotion_llama.serve.refusals import as_refusal
-from emotion_llama.serve.service import Done, Event, Service, Text
+from emotion_llama.serve.service import Done, Event, Finished, Service, Text
 from emotion_llama.settings import AnalyzeSettings
+from emotion_llama.timeline import Window
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +41,14 @@ OWN = "own"
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen on the page: a label set or `OWN` and words, tasks, inputs to leave out."""
+    """What was chosen on the page: a label set or `OWN` and words, tasks, inputs to leave out, whom it is about."""
 
     labels: str
     own_labels: str | None
     tasks: Sequence[str] = ("emotion",)
     without: Sequence[str] = ()
+    timeline: bool = False
+    person: str = "main"
 
     @property
     def label_words(self) -> str:
@@ -54,7 +58,7 @@ class Choice:
     def settings(self) -> AnalyzeSettings:
         """The settings. Raises `RequestError`, `UsageError` for what does not go together."""
         asked = {"labels": list(parse_label_set(self.label_words)), "tasks": list(self.tasks) or ["emotion"],
-                 "without": list(self.without)}  # fmt: skip
+                 "without": list(self.without), "timeline": self.timeline, "person": self.person}  # fmt: skip
         return checked_body(asked, AnalyzeBody).settings()
 
 
@@ -127,21 +131,23 @@ class Actions:
 
     async def chat(
         self, given: Given, choice: Choice, history: list[dict[str, Any]], message: str
-    ) -> AsyncIterator[list[dict[str, Any]]]:
-        """Give the history with the question and as much of its answer as there is."""
+    ) -> AsyncIterator[tuple[list[dict[str, Any]], str]]:
+        """Give the history with the question and as much of its answer as there is, and a picture for it as HTML."""
         asked = [*history, _turn("user", message)]
-        yield asked
+        yield asked, ""
         said = ""
         try:
             conversation = Conversation(self.service, given.clip(), choice.label_words, gone=given.gone)
             async for piece in conversation.ask(message):
                 said += piece
-                yield [*asked, _turn("assistant", said)]
+                yield [*asked, _turn("assistant", said)], ""
+            if conversation.faces is not None:
+                yield [*asked, _turn("assistant", said)], faces_html(conversation.faces, self.words)
         except ClientGone:
             return
         except Exception as error:
             refusal = self._known(error)
-            yield [*asked, _turn("assistant", f"{self.words['failed']}. {refusal}")]
+            yield [*asked, _turn("assistant", f"{self.words['failed']}. {refusal}")], ""
 
     def player(self, path: str | None) -> str:
         """The player of a recording."""
@@ -152,13 +158,16 @@ class Actions:
         if clip is None:
             raise RequestError(self.words["player_empty"], status=422, kind="wrong_request")
         written, last = "", None
+        windows: list[Window] = []
         async for event in ask(self.service, clip, choice.settings(), drawn=True, gone=given.gone):
             if isinstance(event, Done):
                 assert event.drawing is not None, "it was asked for"
                 yield event.drawing
                 return
+            if isinstance(event, Finished):
+                windows.append(event.window)
             written, last = _follow(event, written, last)
-            yield progress_html(last, written, self.words)
+            yield progress_html(last, written, self.words, windows)
 
     def _refusal(self, error: Exception) -> str:
         return refusal_html(self._known(error), self.words)
@@ -177,7 +186,9 @@ def _turn(role: str, text: str) -> dict[str, Any]:
 
 
 def _follow(event: Event, written: str, last: Event | None) -> tuple[str, Event | None]:
-    return (written + event.piece, last) if isinstance(event, Text) else (written, event)
+    if isinstance(event, Text):
+        return written + event.piece, last
+    return written, last if isinstance(event, Finished) else event
 
 
 def _told(choice: Choice, words: Words) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from functools import partial
 from html import escape
-from typing import Any
+from typing import Any, get_args
 
 import gradio as gr
 
 from emotion_llama.clip import TASKS
 from emotion_llama.record import MODALITIES
 from emotion_llama.serve.page.actions import OWN, Actions
+from emotion_llama.serve.page.live import LONGEST_S
 from emotion_llama.serve.page.sessions import EXAMPLES, Sessions, example_path
+from emotion_llama.serve.page.shown import live_note_html
 from emotion_llama.serve.page.wiring import QUIET, Wiring
+from emotion_llama.settings import Person
 
 LABELS = ("mer9", "mer6", "dfew7", "ravdess8")
 QUESTIONS = ("emotion", "reason", "visual", "audio", "detection")
@@ -28,7 +31,7 @@ def page_of(actions: Actions, sessions: Sessions) -> gr.Blocks:
         gr.HTML(_head(actions))
         with gr.Row():
             with gr.Column(scale=4, min_width=320, elem_id="el-left"):
-                given = _given(actions, sessions)
+                given, live = _given(actions, sessions)
                 chosen = _chosen(actions)
                 start = gr.Button(w["analyse"], variant="primary", elem_id="el-analyse")
                 compared = _compared(actions)
@@ -46,6 +49,7 @@ def page_of(actions: Actions, sessions: Sessions) -> gr.Blocks:
         wire.compare(compared.pop(), [*given, *chosen, *compared], [answer, details])
         wire.talk(chat, [*given, transcript, heard, *chosen[:2]])
         wire.take(given[0], [_player(page), *shown, chat["history"]])
+        wire.live(live, chosen[:2], [answer, transcript, again, details])
         page.unload(wire.forget)
     page.queue(default_concurrency_limit=None)
     return page
@@ -60,8 +64,8 @@ def _head(actions: Actions) -> str:
     )
 
 
-def _given(actions: Actions, sessions: Sessions) -> list[Any]:
-    """The recording, and words where there is none."""
+def _given(actions: Actions, sessions: Sessions) -> tuple[list[Any], list[Any]]:
+    """The recording, and words where there is none; beside them the fields of the live camera."""
     w = actions.words
     with gr.Tabs():
         with gr.Tab(w["file"]):
@@ -82,10 +86,22 @@ def _given(actions: Actions, sessions: Sessions) -> list[Any]:
             )
             for recorder in (camera, microphone):
                 recorder.change(lambda path: path or gr.skip(), [recorder], [recording], **QUIET)
+        with gr.Tab(w["live"], id="live"):
+            live = _live(actions)
         with gr.Tab(w["words"]):
             words = gr.Textbox(label=w["words_label"], placeholder=w["words_placeholder"], lines=3, elem_id="el-words")
     gr.HTML(actions.player(None), elem_id="el-player", elem_classes=["el-player"])
-    return [recording, words]
+    return [recording, words], live
+
+
+def _live(actions: Actions) -> list[Any]:
+    """The camera, and the line that says how long a picture took."""
+    w = actions.words
+    camera = gr.Image(
+        label=w["live_camera"], sources=["webcam"], streaming=True, height=300, elem_id="el-live", buttons=[],
+        webcam_options=gr.WebcamOptions(mirror=False, constraints={"video": {"width": 640, "height": 480}}),
+    )  # fmt: skip
+    return [camera, gr.HTML(live_note_html(w["live_hint"].format(minutes=LONGEST_S // 60)), elem_id="el-live-note")]
 
 
 def _player(page: gr.Blocks) -> Any:
@@ -93,13 +109,18 @@ def _player(page: gr.Blocks) -> Any:
 
 
 def _chosen(actions: Actions) -> list[Any]:
-    """Label set, own labels, tasks, what to leave out."""
+    """The fields of `Choice`, in its order."""
     w = actions.words
     labels, own = _labels(actions, "")
     tasks = gr.CheckboxGroup(
         [(w[f"task_{task}"], task) for task in TASKS], value=["emotion", "reason"], label=w["tasks"], elem_id="el-tasks"
     )
-    return [labels, own, tasks, _without(actions, "el-without")]
+    without = _without(actions, "el-without")
+    timeline = gr.Checkbox(label=w["timeline"], info=w["timeline_hint"], elem_id="el-timeline")
+    person = gr.Radio(
+        [(w[f"person_{who}"], who) for who in get_args(Person)], value="main", label=w["person"], elem_id="el-person"
+    )
+    return [labels, own, tasks, without, timeline, person]
 
 
 def _labels(actions: Actions, suffix: str) -> tuple[Any, Any]:
@@ -129,7 +150,7 @@ def _chat(actions: Actions) -> dict[str, Any]:
     w = actions.words
     with gr.Accordion(w["chat"], open=True):
         history = gr.Chatbot(
-            label=w["chat"], height=260, placeholder=w["chat_hint"], render_markdown=False, buttons=[],
+            label=w["chat"], height=320, placeholder=w["chat_hint"], render_markdown=False, buttons=[],
             elem_id="el-chat", feedback_options=None, show_label=False,
         )  # fmt: skip
         with gr.Row():

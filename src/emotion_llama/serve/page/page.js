@@ -23,6 +23,16 @@
     event.preventDefault();
     seek(player().currentTime + step);
   });
+  // whoever goes to another tab does not want to be seen any more
+  const leaveCamera = (event) => {
+    if (!event.target.closest?.("[role=tab]")) return;
+    setTimeout(() => {
+      const stop = document.querySelector("#el-live [title='stop recording']");
+      if (stop && stop.getClientRects().length === 0) stop.closest("button").click();
+    }, 100);
+  };
+  document.addEventListener("click", leaveCamera);
+  document.addEventListener("keyup", leaveCamera);
   document.addEventListener("timeupdate", (event) => {
     if (!event.target.closest?.("#el-player")) return;
     const now = event.target.currentTime;

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from html import escape
 from typing import Any
 
 import gradio as gr
 
 from emotion_llama.serve.page.actions import Actions, Choice, Given
+from emotion_llama.serve.page.live import EVERY_S, LONGEST_S, Live
 from emotion_llama.serve.page.sessions import Sessions
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """What all events have: no spinner of Gradio's, no name in an interface for programs."""
+
+CHOSEN = len(fields(Choice))
+"""How many fields of the page make a `Choice`, in its order."""
 
 Changes = AsyncIterator[tuple[Any, ...]]
 
@@ -28,12 +32,10 @@ class Wiring:
     def answer(self, button: Any, inputs: list[Any], outputs: list[Any], *, with_words: bool = False) -> None:
         """Analyse. `with_words`: the words as they stand in their field, the last of the inputs."""
 
-        async def run(
-            request: gr.Request, path: str | None, words: str, labels: str, own: str, tasks: list[str],
-            without: list[str], said: str | None = None,
-        ) -> Changes:  # fmt: skip
-            given = Given(path, words, said if with_words else None, self._gone(request))
-            async for html, drawing in self.actions.analyse(given, Choice(labels, own, tasks, without)):
+        async def run(request: gr.Request, path: str | None, words: str, *chosen: Any) -> Changes:
+            said = chosen[CHOSEN] if with_words else None
+            given = Given(path, words, said, self._gone(request))
+            async for html, drawing in self.actions.analyse(given, Choice(*chosen[:CHOSEN])):
                 if drawing is None:
                     yield html, gr.skip(), gr.skip(), "", gr.skip()
                     continue
@@ -46,11 +48,10 @@ class Wiring:
     def compare(self, button: Any, inputs: list[Any], outputs: list[Any]) -> None:
         """Analyse with two settings."""
 
-        async def run(
-            request: gr.Request, path: str | None, words: str, labels: str, own: str, tasks: list[str],
-            without: list[str], labels_b: str, own_b: str, without_b: list[str],
-        ) -> Changes:  # fmt: skip
-            one, other = Choice(labels, own, tasks, without), Choice(labels_b, own_b, tasks, without_b)
+        async def run(request: gr.Request, path: str | None, words: str, *chosen: Any) -> Changes:
+            one = Choice(*chosen[:CHOSEN])
+            labels, own, without = chosen[CHOSEN:]
+            other = replace(one, labels=labels, own_labels=own, without=without)
             async for html in self.actions.compare(Given(path, words, gone=self._gone(request)), one, other):
                 yield html, ""
 
@@ -68,8 +69,10 @@ class Wiring:
             told = [{"role": turn["role"], "content": turn["content"]} for turn in history or []]
             # words that nobody changed are left to the recogniser, whose times the analysis has too
             given = Given(path, words, said if said and said != heard else None, self._gone(request))
-            async for turns in self.actions.chat(given, Choice(labels, own), told, message):
-                yield turns, ""
+            async for turns, picture in self.actions.chat(given, Choice(labels, own), told, message):
+                # a field of its own: in the text its content would be read out
+                shown = [{"role": "assistant", "content": gr.HTML(picture)}] if picture else []
+                yield [*turns, *shown], ""
 
         def asker(question: str) -> Callable[..., Changes]:
             async def asked(request: gr.Request, history: list[dict[str, Any]], *rest: Any) -> Changes:
@@ -83,6 +86,29 @@ class Wiring:
             trigger(say, [chat["message"], chat["history"], *context], outputs, **QUIET)
         for button in chat["questions"]:
             button.click(asker(button.value), [chat["history"], *context], outputs, **QUIET)
+
+    def live(self, fields: list[Any], labels: list[Any], outputs: list[Any]) -> None:
+        """Look at what the camera sees now. `fields`: the camera, and the line below it."""
+        camera, note = fields
+        actions = self.actions
+        beside = self.sessions.folder.parent / "live"  # the page serves files of its own folder only
+        looking = Live(actions.service, actions.words, beside)
+
+        async def look(sent: dict[str, Any] | None, chosen: str, own: str, request: gr.Request) -> tuple[Any, ...]:
+            uri = (sent or {}).get("url")
+            if uri is None:
+                return (gr.skip(),) * (1 + len(outputs))
+            asked = Choice(chosen, own).label_words
+            told, html = await looking.picture(str(request.session_hash), uri, asked, self._gone(request))
+            kept = [gr.skip()] * len(outputs)
+            if html is not None:
+                kept = [html, gr.update(visible=False), gr.update(visible=False), ""]
+            return (gr.skip() if told is None else told, *kept)
+
+        camera.stream(
+            look, [camera, *labels], [note, *outputs], preprocess=False, stream_every=EVERY_S, time_limit=LONGEST_S,
+            concurrency_limit=actions.service.settings.queue, **QUIET,
+        )  # fmt: skip
 
     def take(self, recording: Any, outputs: list[Any]) -> None:
         """Show a recording that was given, and clear what was said about the last one."""
