@@ -134,6 +134,6 @@ def check_what_it_wrote(work: Path, said: str, tested: list[dict[str, str]]) -> 
     assert [one["name"] for one in compared["systems"]] == ["nano", "runs/own-data"] and compared["n_clips"] == len(
         tested
     )
-    answers = [json.loads(line) for line in said.splitlines() if line.startswith('{"') and '"probabilities"' in line]
-    assert [set(one["probabilities"]) for one in answers] == [{"calm", "tense", "amused"}]
-    assert answers[0]["provenance"]["model"].endswith("runs/own-data")
+    answer = json.loads((work / "answer.json").read_text(encoding="utf-8"))
+    assert set(answer["probabilities"]) == {"calm", "tense", "amused"}
+    assert answer["provenance"]["model"].endswith("own-data")
