@@ -21,6 +21,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 from emotion_llama.analyze.report import Drawing
@@ -136,6 +137,8 @@ class Service:
 
     def submit(self, request: AnalyzeRequest) -> Ticket:
         """Put a request in line. Raises `RequestError` for settings beyond the limits."""
+        if self.settings.blur_faces:
+            request = replace(request, settings=request.settings.model_copy(update={"blur_faces": True}))
         check_settings(request.settings, request.clip.transcript)
         ticket = Ticket(request)
         before = self._line.put(ticket, second_row=request.background)
