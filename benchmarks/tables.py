@@ -2,10 +2,10 @@
 
 docs/results.json (`make score`), docs/trainings and docs/ablations (`publish.py`), docs/speed.json and
 docs/training-speed.json (`make bench`), docs/build-speed.json (`build.py`), docs/timeline-speed.json
-(`timeline.py`), docs/load.json (`load.py`) and docs/hostile.json (`hostile.py`) are rendered as docs/results.md, and
-as Markdown tables between the markers `<!-- scores -->`, `<!-- trainings -->`, `<!-- speed -->`,
-`<!-- training speed -->`, `<!-- build speed -->`, `<!-- timeline speed -->`, `<!-- load -->` or `<!-- hostile -->` and
-`<!-- end -->` of the documents: no number is typed by hand.
+(`timeline.py`), docs/load.json (`load.py`), docs/hostile.json (`hostile.py`) and docs/bias.json (`bias.py`) are
+rendered as docs/results.md, and as Markdown tables between the markers `<!-- scores -->`, `<!-- trainings -->`,
+`<!-- speed -->`, `<!-- training speed -->`, `<!-- build speed -->`, `<!-- timeline speed -->`, `<!-- load -->`,
+`<!-- hostile -->` or `<!-- bias -->` and `<!-- end -->` of the documents: no number is typed by hand.
 """
 
 from __future__ import annotations
@@ -356,6 +356,59 @@ def hostile(record: dict[str, Any]) -> str:
     return "\n".join([*lines, "", how])
 
 
+def bias(record: dict[str, Any]) -> str:
+    """Render the figures of `benchmarks/bias.py`: groups, their differences, and each person."""
+    lines = ["| test part | whose voices | people | n | WAR (95 %) | UAR (95 %) |", "|---|---|---|---|---|---|"]
+    for part in record["parts"]:
+        title = part["part"]
+        for one in part["properties"]:
+            lines += [_group(title, group["value"], group) for group in one["groups"]]
+            lines += [_gap(title, gap, one["groups"]) for gap in one["differences"]]
+        lines += [_group(title, _person(one), one) for one in part["people"]]
+    how = (
+        f"Measured on {record['date']} with `python benchmarks/bias.py`: {record['label_orders']} label orders, "
+        f"{record['draws']} draws (people first, then their clips; of one person the clips alone, which says nothing "
+        f"about other people), {record['model']} weights {record['weights_sha256'][:12]}."
+    )
+    return "\n".join([*lines, "", " ".join([how, *(_caution(part) for part in record["parts"])])])
+
+
+def _group(title: str, who: str, found: dict[str, Any]) -> str:
+    return (
+        f"| {title} | {who} | {len(found['people'])} | {found['n']} | {interval(found['war'])} "
+        f"| {interval(found['uar'])} |"
+    )
+
+
+def _gap(title: str, gap: dict[str, Any], groups: Sequence[dict[str, Any]]) -> str:
+    mine = [group for group in groups if group["value"] in (gap["a"], gap["b"])]
+    people, n = sum(len(group["people"]) for group in mine), sum(group["n"] for group in mine)
+    return f"| {title} | {gap['b']} − {gap['a']} | {people} | {n} | {signed(gap['war'])} | {signed(gap['uar'])} |"
+
+
+def signed(metric: dict[str, float]) -> str:
+    """Give a difference with its sign, and its interval where it has one."""
+    if metric["low"] is None:
+        return f"{metric['value']:+.3f} (no interval)"
+    return f"{metric['value']:+.3f} ({metric['low']:+.3f} to {metric['high']:+.3f})"
+
+
+def _person(one: dict[str, Any]) -> str:
+    age = "age not published" if one["age"] is None else f"{one['age']:.0f} years"
+    return f"{one['value']}: {one['sex']}, {age}"
+
+
+def _caution(part: dict[str, Any]) -> str:
+    """What the number of people lets a difference say."""
+    learned = " and ".join(f"{count} {sex}" for sex, count in part["learned_from"].items())
+    gaps = [gap for one in part["properties"] for gap in one["differences"]]
+    least = min((gap["least_p"] for gap in gaps), default=1.0)
+    return (
+        f"{part['part']}: {learned} people were learned from; however clear a difference between these test people, "
+        f"exchanging them gives no p below {least:.2f}."
+    )
+
+
 def main() -> int:
     """Write the tables, or say which document differs."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -371,7 +424,7 @@ def main() -> int:
         tables["build speed"] = build_speed(json.loads(BUILD_SPEED.read_text(encoding="utf-8")))
     if TIMELINE_SPEED.is_file():
         tables["timeline speed"] = timeline_speed(json.loads(TIMELINE_SPEED.read_text(encoding="utf-8")))
-    for name, render in (("load", load), ("hostile", hostile)):
+    for name, render in (("load", load), ("hostile", hostile), ("bias", bias)):
         tables[name] = render(json.loads((ROOT / f"docs/{name}.json").read_text(encoding="utf-8")))
     stale = []
     whole = results(json.loads((ROOT / "docs/results.json").read_text(encoding="utf-8")))

@@ -127,3 +127,10 @@ def test_groups_survive_writing(tmp_path: Path, name: str) -> None:
     ]
     write_manifest(clips, tmp_path / name)
     assert [clip.groups for clip in read_manifest(tmp_path / name)] == [{"age": 30.0}, {"sex": "male"}]
+
+
+def test_label_is_another_word_for_emotion(tmp_path: Path) -> None:
+    path = tmp_path / "clips.csv"
+    path.write_text("file,speaker,label\na.wav,ann,tense\n", encoding="utf-8")
+    (clip,) = read_manifest(path)
+    assert (clip.emotion, clip.groups) == ("tense", {})

@@ -6,7 +6,8 @@ Columns, all but the first optional:
     start_s, end_s         seconds of the recording
     transcript             JSONL: null = not transcribed, "" = nothing was said; CSV: an empty cell = not transcribed
     speaker | actor        who is seen or heard
-    emotion, valence       annotation
+    emotion | label        annotation: one label
+    valence                annotation
     labels                 several labels: JSONL a list, CSV separated by ";"
     reasoning              annotation
     observations           JSONL only
@@ -37,7 +38,7 @@ SUFFIXES = (".jsonl", ".csv")
 LABEL_SEPARATOR = ";"
 
 _PATH_COLUMNS = ("path", "file")
-_ALIASES = {"speaker": ("speaker", "actor")}
+_ALIASES = {"speaker": ("speaker", "actor"), "emotion": ("emotion", "label")}
 _GROUP_ALIASES = {"gender": "sex"}
 _FIELDS = ("start_s", "end_s", "transcript", "speaker", "emotion", "valence", "labels", "reasoning", "observations")
 _CSV_COLUMNS = ("clip", "path", *_FIELDS[:-1])

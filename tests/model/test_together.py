@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 import pytest
 from transformers import DynamicCache
 
@@ -71,6 +74,17 @@ def test_caches_that_forget_their_beginning_are_not_laid_side_by_side(reader, fe
     assert reader.write(readings, lambda number, piece: told.append(number) is None) == wanted
     assert set(sizes) == {1} and set(told) == {0, 1, 2, 3}
     assert isinstance(readings[0].cache, DynamicCache)
+
+
+def test_scoring_and_writing_in_two_threads_do_not_touch_each_other(reader, features):
+    prefix = reader.read(features, "hello")
+    wanted, scores = alone(reader, features), reader.score(prefix, LABELS)
+    with ThreadPoolExecutor(2) as threads:
+        scored = threads.submit(lambda: [reader.score(prefix, LABELS).mean for _ in range(30)])
+        for _ in range(5):
+            assert reader.write(begun(reader, features)) == wanted
+        for mean in scored.result():
+            np.testing.assert_allclose(mean, scores.mean, atol=1e-5)
 
 
 def test_nothing_to_write(reader):

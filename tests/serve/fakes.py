@@ -86,9 +86,9 @@ class FakeModel:
     """The likeliest label is the first; the reason holds the clip's own mark. `seconds`: how long one takes.
 
     `gate`: each analysis waits for it; `last_word`: the last word of a text waits for it, `last_window`: the end of an
-    analysis over time; `begun` counts analyses,
-    `together` says how many were answered at once, `order` the words of clips as they were looked at. Over time three windows of one second each show the first label, the
-    second and the first.
+    analysis over time. `begun` counts analyses, `together` says how many were answered at once, `order` the words of
+    clips as they were looked at. Over time three windows of one second each show the first label, the second and the
+    first.
     """
 
     name = "fake"
@@ -115,8 +115,10 @@ class FakeModel:
     def card(self) -> Mapping[str, Any]:
         return {"tasks": ["emotion"]}
 
-    def faces(self, clip: Clip, watch: Stopwatch) -> Faces:
+    def faces(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Faces:
         picture = made_up_material().peak_rgb
+        if settings.blur_faces:
+            picture = np.zeros_like(picture)
         if "no face" in clip.clip:
             return Faces((), picture)
         return Faces(((0.25, 0.1, 0.5, 0.404), (0.0, 0.0, 1.2, 1.0)), picture)

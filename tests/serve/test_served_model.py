@@ -63,11 +63,14 @@ def test_faces_are_shares_of_the_picture_and_the_card_is_whole(faces_picture: Pa
     model = ServedModel(model_name, "cpu")
     from emotion_llama.analyze.stopwatch import Stopwatch
     from emotion_llama.clip import Clip
+    from emotion_llama.settings import AnalyzeSettings
 
-    found = model.lookers[0].faces(Clip(clip="a", path=faces_picture), Stopwatch())
+    found = model.lookers[0].faces(Clip(clip="a", path=faces_picture), AnalyzeSettings(), Stopwatch())
     boxes = found.boxes
     assert found.rgb is not None and found.rgb.dtype.name == "uint8" and found.rgb.shape[2] == 3
     assert len(boxes) == 5 and all(0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1 for x0, y0, x1, y1 in boxes)
+    hidden = model.lookers[0].faces(Clip(clip="a", path=faces_picture), AnalyzeSettings(blur_faces=True), Stopwatch())
+    assert hidden.boxes == boxes and hidden.rgb is not None and (hidden.rgb != found.rgb).any()
     assert "/" not in model.name and model.card()["weights_sha256"]
 
 

@@ -23,9 +23,9 @@ def words(text: str, settings: AnalyzeSettings = BOTH, **more: Any) -> AnalyzeRe
     return AnalyzeRequest(Clip(clip="text", transcript=text), settings, **more)
 
 
-def in_service(model: Any, use: Callable[[Service], Any]) -> Any:
+def in_service(model: Any, use: Callable[[Service], Any], **settings: Any) -> Any:
     async def run() -> Any:
-        service = Service(lambda: model, ServeSettings())
+        service = Service(lambda: model, ServeSettings(**settings))
         await service.start()
         while not service.ready:
             await asyncio.sleep(0.005)
@@ -186,3 +186,22 @@ def test_settings_that_would_take_the_service_for_one_are_refused(
         assert caught.value.status == 422
 
     in_service(fakes.FakeModel(), use)
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_faces_are_hidden_in_every_picture_where_the_service_says_so(fakes: SimpleNamespace, hidden: bool) -> None:
+    asked: list[bool] = []
+
+    class Noting(fakes.FakeModel):  # type: ignore[name-defined]
+        def examine(self, clip: Clip, settings: AnalyzeSettings, watch: Any) -> Any:
+            asked.append(settings.blur_faces)
+            return super().examine(clip, settings, watch)
+
+    async def use(service: Service) -> None:
+        mine = AnalyzeSettings(blur_faces=True)
+        await service.submit(words("drawn", drawn=True)).done()
+        await service.submit(words("plain")).result()
+        await service.submit(words("my own wish", mine)).result()
+
+    in_service(Noting(), use, blur_faces=hidden)
+    assert asked == [hidden, hidden, True]

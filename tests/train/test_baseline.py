@@ -130,3 +130,15 @@ def test_what_the_heads_add_is_shown(examples: list[Example]) -> None:
     sure = Calibration(default_opinion_weight={"voice_emotion": 1.0})
     row = compared(answers, [None] * len(answers), sure, ["p"] * len(answers), 0)
     assert row["war"] == 1.0 > row["without_heads"]["war"]
+
+
+def test_words_of_ones_own_are_learned_as_they_are(examples: list[Example], heads: dict[str, EmotionHead]) -> None:
+    """ "tense" is in no list of synonyms: it has no other name."""
+    own = {"happy": "tense", "sad": "calm", "angry": "amused"}
+    kept = [e for e in examples if e.source == "voices" and e.emotion in own]
+    renamed = [
+        replace(e, label=own[str(e.emotion)], emotion=own[str(e.emotion)], labels=tuple(own.values())) for e in kept
+    ]
+    answers = asked(renamed, "voices", ("audio",))
+    found = Baseline(renamed, GROUPS, heads, seed=0).answers(answers)
+    assert answers and None not in found and accuracy(answers, found) > 0.5

@@ -27,6 +27,9 @@ def serve(
     retention_days: Annotated[float, typer.Option(help="Finished jobs and kept results are removed then.")] = 7.0,
     jobs_db: Annotated[Path | None, typer.Option(help="File of the queue of jobs.")] = None,
     no_page: Annotated[bool, typer.Option("--no-page", help="The interfaces for programs only.")] = False,
+    blur_faces: Annotated[
+        bool, typer.Option("--blur-faces", help="No face can be recognised in any picture that is drawn.")
+    ] = False,
 ) -> None:
     """Answer over HTTP: a web page, analyses, jobs, and the chat interface that OpenAI's client speaks."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -39,6 +42,7 @@ def serve(
             model=model, host=host, port=port, device=device, api_key_file=api_key_file, max_upload_mb=max_upload_mb,
             max_duration_s=max_duration_s, queue=queue, workers=workers, batch_size=batch_size,
             timeout_s=timeout_s, keep=keep, retention_days=retention_days, jobs_db=jobs_db, page=not no_page,
+            blur_faces=blur_faces,
         )  # fmt: skip
     except ValidationError as error:
         found = [": ".join([*map(str, e["loc"]), str(e["msg"]).removeprefix("Value error, ")]) for e in error.errors()]

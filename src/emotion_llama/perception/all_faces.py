@@ -6,6 +6,7 @@ is another net, takes it for a face.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Protocol
 
@@ -33,11 +34,12 @@ class Searcher(Protocol):
 
 
 class AllFaces:
-    """Finds every face of a picture."""
+    """Finds every face of a picture. Threads that share one take turns: its graphs answer one at a time."""
 
     def __init__(self, detector: Searcher, mesher: Mesher) -> None:
         self._detector = detector
         self._mesher = mesher
+        self._turn = threading.Lock()
 
     @classmethod
     def of_folders(cls, detector_dir: Path, mesh_dir: Path) -> AllFaces:
@@ -46,9 +48,10 @@ class AllFaces:
 
     def find(self, rgb: NDArray[np.uint8], fine: bool = False) -> list[FaceBox]:
         """Every face of an upright RGB picture (H, W, 3), surest first; `fine` finds smaller ones, slowly."""
-        found = self._detector.everywhere(rgb, DOUBTFUL_SCORE, fine)
-        sure = [box for box in found if box.score >= SURE_SCORE]
-        return [*sure, *(box for box in found if box.score < SURE_SCORE and self._is_another(rgb, box, sure))]
+        with self._turn:
+            found = self._detector.everywhere(rgb, DOUBTFUL_SCORE, fine)
+            sure = [box for box in found if box.score >= SURE_SCORE]
+            return [*sure, *(box for box in found if box.score < SURE_SCORE and self._is_another(rgb, box, sure))]
 
     def _is_another(self, rgb: NDArray[np.uint8], box: FaceBox, sure: list[FaceBox]) -> bool:
         if any(_share_inside(one.corners_px, box.corners_px) > INSIDE for one in sure):

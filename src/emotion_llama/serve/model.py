@@ -32,8 +32,8 @@ class Looker(Protocol):
     def look(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Any:
         """Perceive one clip; what it gives is for `Model.answer`. `watch` is told what is being done."""
 
-    def faces(self, clip: Clip, watch: Stopwatch) -> Faces:
-        """Give the faces of the frame that is looked at most closely."""
+    def faces(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Faces:
+        """Give the faces of the frame that is looked at most closely; hidden in it with `settings.blur_faces`."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from emotion_llama.analyze.analyzer import EmotionLlama, Looked, Result
 from emotion_llama.analyze.perceive import Percept
 from emotion_llama.analyze.preset import WEIGHTS_LICENCE, Preset, load_preset
 from emotion_llama.analyze.report import draw
+from emotion_llama.analyze.results import build_material
 from emotion_llama.analyze.stopwatch import Stopwatch
 from emotion_llama.clip import TASKS, Clip
 from emotion_llama.encoders.features import Features
@@ -114,17 +115,18 @@ class ServedLooker:
         with watch.time("windows"):
             return self.model.look(clip, settings, lambda window, _: watch.window(window))
 
-    def faces(self, clip: Clip, watch: Stopwatch) -> Faces:
-        """Give the faces of the chosen frame, and the frame."""
-        settings = AnalyzeSettings(transcribe=False, without=("audio", "text"))
-        percept = self.model.perceive(clip, settings, watch)
+    def faces(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Faces:
+        """Give the faces of the chosen frame, and the frame, in which `settings.blur_faces` hides them."""
+        seen = AnalyzeSettings(transcribe=False, without=("audio", "text"))
+        percept = self.model.perceive(clip, seen, watch)
         if percept.frame is None:
             return Faces()
         height, width = percept.frame.rgb.shape[:2]
         found = self._detector.everywhere(percept.frame.rgb, MIN_SCORE)
         shares = (box.corners_px / np.array([width, height, width, height]) for box in found)
         boxes = distinct([(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in shares])
-        return Faces(boxes, percept.frame.rgb)
+        finder = self.model.parts.all_faces if settings.blur_faces else None
+        return Faces(boxes, build_material(percept, finder).peak_rgb)
 
     def warm(self) -> None:
         """Load the nets of perception and the encoders."""

@@ -24,7 +24,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -154,6 +154,8 @@ class Service:
 
     def submit(self, request: AnalyzeRequest) -> Ticket:
         """Put a request in line. Raises `RequestError` for settings beyond the limits."""
+        if self.settings.blur_faces:
+            request = replace(request, settings=request.settings.model_copy(update={"blur_faces": True}))
         check_settings(request.settings, request.clip.transcript)
         ticket = Ticket(request)
         before = self._line.put(ticket, second_row=request.background)
@@ -188,7 +190,7 @@ class Service:
         """What is known already, or the clip as it was perceived."""
         request = work.ticket.request
         if request.faces_only:
-            return Done(None, looker.faces(request.clip, work.listener))
+            return Done(None, looker.faces(request.clip, request.settings, work.listener))
         if _recognised(request):
             known = self._known(request)
             if known is not None:

@@ -25,7 +25,8 @@ class ServeSettings(Settings):
     and answered together where they wait for it. `timeout_s`: longest time from a request's first byte to its answer.
     `keep`: folder in which results stay over a restart, none by default. `retention_days`: after so long, kept results
     and finished jobs are removed. `jobs_db`: the file of the queue of jobs; the recordings of waiting jobs lie beside
-    it. `page`: the web page at `/`.
+    it. `page`: the web page at `/`. `blur_faces`: no picture that the service draws shows a face that can be
+    recognised, whatever a request says.
     """
 
     model: str = "nano"
@@ -47,6 +48,7 @@ class ServeSettings(Settings):
     retention_days: float = Field(default=7.0, gt=0)
     jobs_db: Path | None = None
     page: bool = True
+    blur_faces: bool = False
 
     @model_validator(mode="after")
     def _no_keys_no_network(self) -> Self:

@@ -20,7 +20,7 @@ from emotion_llama.clip import Modality
 from emotion_llama.encoders.heads import EmotionHead
 from emotion_llama.encoders.temporal import MOVEMENT
 from emotion_llama.errors import ManifestError
-from emotion_llama.labels import canonical
+from emotion_llama.labels import canonical, is_known
 from emotion_llama.train.config import SUFFIX, FeatureSettings
 from emotion_llama.train.examples import Example
 from emotion_llama.train.head_settings import HeadSettings
@@ -67,7 +67,7 @@ class Baseline:
         if not found:
             return None
         score = {
-            label: sum(float(np.log(max(part.get(canonical(label), 0.0), LEAST_CHANCE))) for part in found)
+            label: sum(float(np.log(max(part.get(_emotion(label), 0.0), LEAST_CHANCE))) for part in found)
             for label in asked.labels
         }
         top = max(score.values())
@@ -134,3 +134,8 @@ def first_array(
         if group.head is not None and group.head in heads:
             return heads[group.head].array
     return mine[0].name if mine else None
+
+
+def _emotion(label: str) -> str:
+    """What an example calls a label: its canonical name, or a word of one's own as it is (`Item.emotion`)."""
+    return canonical(label) if is_known(label) else label
