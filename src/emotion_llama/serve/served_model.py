@@ -26,7 +26,7 @@ from emotion_llama.serve.model import Box, Faces
 from emotion_llama.settings import AnalyzeSettings
 
 PERCEPTS = 4
-"""Recordings whose perception is remembered, for the next question about them: up to some 50 MB each."""
+"""Recordings, and still pictures, whose perception is remembered: a recording's takes up to some 50 MB."""
 
 AFTER_PERCEPTION = (
     "labels", "tasks", "label_orders", "max_new_tokens", "phrasing", "layout", "label_method", "verified",
@@ -48,21 +48,23 @@ class _Remembering(EmotionLlama):
 
     def __init__(self, preset: Preset) -> None:
         super().__init__(preset)
-        self._known: OrderedDict[tuple[object, ...], _Remembered] = OrderedDict()
+        # two memories: pictures of a camera, which come by the second, would drive recordings out
+        self._recordings: OrderedDict[tuple[object, ...], _Remembered] = OrderedDict()
+        self._pictures: OrderedDict[tuple[object, ...], _Remembered] = OrderedDict()
         self._last: _Remembered | None = None
 
     def perceive(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Percept:
-        # a still picture is seen again as fast, and those of a camera would drive recordings out
-        if clip.path is None or probe(clip.path).kind == "image":
+        if clip.path is None:
             return super().perceive(clip, settings, watch)
         asked = settings.model_dump_json(exclude=set(AFTER_PERCEPTION))
         key = (sha256_of(clip.path), clip.start_s, clip.end_s, clip.transcript, asked)
-        if key not in self._known:
-            self._known[key] = _Remembered(super().perceive(clip, settings, watch))
-        self._known.move_to_end(key)
-        while len(self._known) > PERCEPTS:
-            self._known.popitem(last=False)
-        self._last = self._known[key]
+        known = self._pictures if probe(clip.path).kind == "image" else self._recordings
+        if key not in known:
+            known[key] = _Remembered(super().perceive(clip, settings, watch))
+        known.move_to_end(key)
+        while len(known) > PERCEPTS:
+            known.popitem(last=False)
+        self._last = known[key]
         found = self._last.percept
         media = None if found.media is None else replace(found.media, path=clip.path)
         return replace(found, clip=clip, media=media)
