@@ -64,7 +64,7 @@ def open_client(make_app: Callable[..., FastAPI]) -> Iterator[OpenClient]:
             app = make_app(model, **settings)
             client = TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False)
             stack.enter_context(client)
-            wait_for(lambda: app.state.service.ready)
+            wait_for(lambda: app.state.service.ready, 120)  # real weights, a busy machine
             return client
 
         yield opened
@@ -93,7 +93,7 @@ def open_server(make_app: Callable[..., FastAPI]) -> Iterator[Callable[..., tupl
             thread.start()
             stack.callback(thread.join, 20)
             stack.callback(lambda: setattr(server, "should_exit", True))
-            wait_for(lambda: server.started and app.state.service.ready)
+            wait_for(lambda: server.started and app.state.service.ready, 120)  # real weights, a busy machine
             return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", app
 
         yield opened

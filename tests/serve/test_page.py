@@ -266,7 +266,7 @@ def test_what_the_camera_records_is_analysed(open_page: Callable[..., Any]) -> N
     camera.get_by_role("button", name="Click to Access Webcam").click()
     camera.get_by_role("button", name="Record").click()
     camera.get_by_text("Stop").wait_for()
-    page.wait_for_timeout(1500)
+    page.wait_for_timeout(6000)  # a busy machine has recorded nothing before
     camera.locator("button", has_text="Stop").click()
     page.wait_for_selector("#el-player video")
     page.click("#el-analyse")

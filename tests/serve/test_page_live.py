@@ -64,8 +64,9 @@ def kept(server: tuple[str, Any]) -> Callable[[], list[Path]]:
 
 @pytest.mark.slow
 def test_the_camera_is_answered_again_and_again_until_another_tab_is_opened(
-    open_page: Callable[..., Any], server: tuple[str, Any], kept: Callable[[], list[Path]]
-) -> None:
+    open_page: Callable[..., Any], server: tuple[str, Any], kept: Callable[[], list[Path]],
+    wait_for: Callable[..., None],
+) -> None:  # fmt: skip
     model = server[1].state.service.model
     page = open_page(viewport={"width": 390, "height": 844})
     go_live(page)
@@ -82,7 +83,9 @@ def test_the_camera_is_answered_again_and_again_until_another_tab_is_opened(
         model.sees_face = True
     page.wait_for_selector(".el-live .headline:has-text('neutral')")
     page.get_by_role("tab", name="Words alone").click()
-    page.wait_for_timeout(1500)
+    page.wait_for_selector("#el-live [title='start recording']", state="attached")
+    page.wait_for_timeout(1000)
+    wait_for(lambda: server[1].state.service._admission.under_way == 0)
     begun = model.begun
     page.wait_for_timeout(1500)
     assert model.begun == begun > 2 and kept() == []

@@ -29,7 +29,7 @@ from emotion_llama.serve.model import Answer, Box, Faces, Looker, Perceived
 from emotion_llama.settings import AnalyzeSettings
 
 PERCEPTS = 4
-"""Recordings whose perception is remembered, for the next question about them: up to some 50 MB each."""
+"""Recordings, and still pictures, whose perception is remembered: a recording's takes up to some 50 MB."""
 
 AFTER_PERCEPTION = (
     "labels", "tasks", "label_orders", "max_new_tokens", "phrasing", "layout", "label_method", "verified",
@@ -46,6 +46,32 @@ class _Remembered:
     features: dict[tuple[bool, tuple[str, ...]], Features] = field(default_factory=dict)
 
 
+class _Memory:
+    """The last clips that were perceived, for all threads. Pictures of a camera, which come by the second, have a memory
+    of their own, or they would drive recordings out."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._known: dict[bool, OrderedDict[tuple[object, ...], _Remembered]] = {
+            True: OrderedDict(),
+            False: OrderedDict(),
+        }
+
+    def recall(self, key: tuple[object, ...], picture: bool) -> _Remembered | None:
+        """Give what is known of a clip, which is then the latest."""
+        with self._turn:
+            if key in self._known[picture]:
+                self._known[picture].move_to_end(key)
+            return self._known[picture].get(key)
+
+    def keep(self, key: tuple[object, ...], picture: bool, found: _Remembered) -> None:
+        """Keep a clip, and of the others the latest."""
+        with self._turn:
+            self._known[picture][key] = found
+            while len(self._known[picture]) > PERCEPTS:
+                self._known[picture].popitem(last=False)
+
+
 class _Remembering(EmotionLlama):
     """Perceives and encodes the same content once, whatever is asked about it. One thread at a time.
 
@@ -54,8 +80,7 @@ class _Remembering(EmotionLlama):
 
     def __init__(self, preset: Preset, other: _Remembering | None = None) -> None:
         super().__init__(preset)
-        self._known: OrderedDict[tuple[object, ...], _Remembered] = OrderedDict() if other is None else other._known
-        self._knowing: threading.Lock = threading.Lock() if other is None else other._knowing
+        self._memory: _Memory = _Memory() if other is None else other._memory
         self._last: _Remembered | None = None
         self._other = other
 
@@ -65,20 +90,15 @@ class _Remembering(EmotionLlama):
         return super().reader if self._other is None else self._other.reader
 
     def perceive(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Percept:
-        # a still picture is seen again as fast, and those of a camera would drive recordings out
-        if clip.path is None or probe(clip.path).kind == "image":
+        if clip.path is None:
             return super().perceive(clip, settings, watch)
         asked = settings.model_dump_json(exclude=set(AFTER_PERCEPTION))
         key = (sha256_of(clip.path), clip.start_s, clip.end_s, clip.transcript, asked)
-        with self._knowing:
-            known = self._known.get(key)
+        picture = probe(clip.path).kind == "image"
+        known = self._memory.recall(key, picture)
         if known is None:
             known = _Remembered(super().perceive(clip, settings, watch))
-        with self._knowing:
-            self._known[key] = known
-            self._known.move_to_end(key)
-            while len(self._known) > PERCEPTS:
-                self._known.popitem(last=False)
+            self._memory.keep(key, picture, known)
         self._last = known
         found = known.percept
         media = None if found.media is None else replace(found.media, path=clip.path)
