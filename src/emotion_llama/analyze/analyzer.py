@@ -26,6 +26,7 @@ from emotion_llama.analyze.results import Result as Result
 from emotion_llama.analyze.results import build_analysis, build_material
 from emotion_llama.analyze.scoring import Inputs
 from emotion_llama.analyze.timeline.focus import Focus
+from emotion_llama.analyze.told import in_language
 from emotion_llama.analyze.timeline.run import OnWindow, examine_over_time
 from emotion_llama.clip import Analysis, Clip
 from emotion_llama.encoders.features import Features
@@ -107,6 +108,20 @@ class EmotionLlama:
         With `settings.timeline`, `on_window` is called with each window as it is finished. `watch` is told what is
         being done. `focus`: the clip is one window of a recording that was looked at over time.
         """
+        result = self._examined(clip, settings, on_window, watch, focus)
+        if focus is not None:  # the whole recording is told when all of it is there
+            return result
+        return Result(in_language(result.analysis, settings.language), result.material)
+
+    def _examined(
+        self,
+        clip: Clip,
+        settings: AnalyzeSettings,
+        on_window: OnWindow | None,
+        watch: Stopwatch | None,
+        focus: Focus | None,
+    ) -> Result:
+        """What `examine` gives, with evidence and warnings in English."""
         if settings.timeline:
             return examine_over_time(self, clip, settings, on_window)
         watch = watch or Stopwatch()

@@ -26,6 +26,7 @@ class Answers:
     `trained`: labels the checkpoint was trained on. `zeros`: feature groups that were rows of zeros. `released`: the
     model is a converted release, which writes without capitals and full stops. `candidates`: the two likeliest labels
     where the model was not sure enough to give one. `gated`: inputs that cannot be trusted and were left out, and why.
+    `foreign`: the model does not write the language that is asked for, so its text tasks were not asked.
     """
 
     emotion: str | None
@@ -44,6 +45,7 @@ class Answers:
     candidates: tuple[str, ...] = ()
     attribution: Attribution | None = None
     gated: dict[Modality, str] = field(default_factory=dict)
+    foreign: bool = False
 
     def shown(self, task: Task) -> str | None:
         """The text of a task as a person is to read it; `texts` holds it as it was written."""
@@ -62,7 +64,7 @@ def ask(
     """Score the asked labels and generate the asked texts, all from one reading of the clip.
 
     Where the model is not as sure as `settings` ask for, `emotion` is `None` with two `candidates`, and no reason is
-    written: there is nothing to give reasons for.
+    written: there is nothing to give reasons for. Nor are texts where another language than the model's is asked for.
     """
     asked = settings.labels or OPEN_VOCABULARY
     with watch.time("score labels"):
@@ -70,7 +72,7 @@ def ask(
     chances = scored.probabilities
     ranked = sorted(chances, key=lambda label: -chances[label])
     unsure = chances[ranked[0]] < calibration.least_confidence(settings, inputs.present)
-    asking = settings.model_copy(update={"tasks": tuple(x for x in settings.tasks if x != "reason" or not unsure)})
+    asking = settings.model_copy(update={"tasks": _asked_tasks(reader, settings, unsure)})
     with watch.time("generate"):
         written = _written(reader, scored.prefix, settings, asked)
         best = _best(settings, written, asked, ranked[0])
@@ -88,7 +90,14 @@ def ask(
         stated=parse_emotion(texts["reason"], asked) if "reason" in texts else None,
         zeros=tuple(name for name in scored.prefix.features if name not in inputs.features),
         attribution=_attribution(reader, calibration, inputs, scored, settings, watch),
+        foreign=reader.language != settings.language,
     )
+
+
+def _asked_tasks(reader: ClipReader, settings: AnalyzeSettings, unsure: bool) -> tuple[Task, ...]:
+    """Tasks that the model is asked. Its label is the same in every language; what it writes is in its own only."""
+    foreign = reader.language != settings.language
+    return tuple(x for x in settings.tasks if x == "emotion" or not (foreign or (x == "reason" and unsure)))
 
 
 def _best(settings: AnalyzeSettings, written: Mapping[Task, str], asked: tuple[str, ...], likeliest: str) -> str | None:
@@ -145,7 +154,7 @@ def _texts(
     for task in settings.tasks:
         if task == "emotion" and settings.labels:
             continue
-        clues = clues_for(percept, task, best)
+        clues = clues_for(percept, task, best, reader.language)
         labels, most = (best,) if task == "reason" else settings.labels, settings.max_new_tokens
         if watch.listening:
             pieces = reader.stream(prefix, task, labels=labels, clues=clues, max_new_tokens=most)
@@ -169,19 +178,20 @@ def _prompts(
             labels = (best,)
         if task == "emotion" and labels and settings.label_method == "likelihood":
             labels = label_orders(labels, settings.label_orders, settings.seed)[0]
-        found[task] = reader.prompt(prefix, task, labels, clues_for(percept, task, best), settings.phrasing)
+        found[task] = reader.prompt(prefix, task, labels, clues_for(percept, task, best, reader.language), settings.phrasing)
     return found
 
 
-def clues_for(percept: Percept, task: Task, emotion: str) -> tuple[str, ...]:
+def clues_for(percept: Percept, task: Task, emotion: str, code: str = "en") -> tuple[str, ...]:
     """Give the measured clues, in words, that a text task may use: those of its channel, or the most telling of all.
 
-    Those for a reason are the ones that it is to name, in its order; each says whether it speaks for `emotion`.
+    Those for a reason are the ones that it is to name, in its order; each says whether it speaks for `emotion`. `code`:
+    the language of the prompt.
     """
     if task == "emotion":
         return ()
     channels = {"reason": ("face", "voice", "words"), "visual": ("face", "scene"), "audio": ("voice", "words")}[task]
     observations = [o for o in percept.observations if o.channel in channels]
     if task == "reason":
-        return clue_phrases(reason_clues(observations, emotion), emotion)
-    return clue_phrases(choose_clues(observations))
+        return clue_phrases(reason_clues(observations, emotion), emotion, code)
+    return clue_phrases(choose_clues(observations), code=code)

@@ -2,7 +2,7 @@
 
 The program says everything in English first, because that is what claims are checked in and most models read. `tell`
 gives a text that it has said in another language: a language file pairs each English text with its own, and `{name}`
-stands for what varies (a number, a name, an emotion where it is called `label` or `labels`, or another text).
+stands for what varies: a number, a name or another text; several texts in `{texts}`, emotions in `{label…}`, `{labels}`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from emotion_llama.errors import UsageError
 
 _FOLDER = Path(__file__).parent
+_LISTED = re.compile(r"[,;] ")
 _PLACE = re.compile(r"\{(\w+)\}")
 
 CODES: tuple[str, ...] = ("en", *sorted(p.stem for p in _FOLDER.glob("*.yaml") if p.stem != "en"))
@@ -124,6 +125,8 @@ class Language(_Words):
         return text
 
     def _part(self, name: str, part: str) -> str:
+        if name == "texts":
+            return self.reason.between.join(self.tell(one) for one in _LISTED.split(part))
         if name.startswith("labels"):
             return self.prompt.between_labels.join(self.label(word) for word in part.split(", "))
         return self.label(part) if name.startswith("label") else self.tell(part)

@@ -30,7 +30,7 @@ PERCEPTS = 4
 
 AFTER_PERCEPTION = (
     "labels", "tasks", "label_orders", "max_new_tokens", "phrasing", "layout", "label_method", "verified",
-    "attribution", "min_confidence", "max_risk", "gate", "baseline", "blur_faces",
+    "attribution", "min_confidence", "max_risk", "gate", "baseline", "blur_faces", "language",
 )  # fmt: skip
 """Settings that change nothing of what is perceived."""
 

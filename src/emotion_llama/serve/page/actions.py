@@ -51,10 +51,10 @@ class Choice:
         """The label set as the command line takes it."""
         return (self.own_labels or "") if self.labels == OWN else self.labels
 
-    def settings(self) -> AnalyzeSettings:
-        """The settings. Raises `RequestError`, `UsageError` for what does not go together."""
+    def settings(self, language: str = "en") -> AnalyzeSettings:
+        """The settings; `language`: of the texts. Raises `RequestError`, `UsageError` for what does not go together."""
         asked = {"labels": list(parse_label_set(self.label_words)), "tasks": list(self.tasks) or ["emotion"],
-                 "without": list(self.without)}  # fmt: skip
+                 "without": list(self.without), "language": language}  # fmt: skip
         return checked_body(asked, AnalyzeBody).settings()
 
 
@@ -152,7 +152,7 @@ class Actions:
         if clip is None:
             raise RequestError(self.words["player_empty"], status=422, kind="wrong_request")
         written, last = "", None
-        async for event in ask(self.service, clip, choice.settings(), drawn=True, gone=given.gone):
+        async for event in ask(self.service, clip, choice.settings(self.words["language"]), drawn=True, gone=given.gone):
             if isinstance(event, Done):
                 assert event.drawing is not None, "it was asked for"
                 yield event.drawing
