@@ -19,7 +19,6 @@ from emotion_llama.perception.compose import (
     reason_clues,
 )
 
-
 ENGLISH = language("en").reason
 
 
@@ -159,7 +158,9 @@ def test_every_ending_is_read_back_as_the_label(label_set: tuple[str, ...]) -> N
 
 def test_endings_vary_and_a_seed_repeats() -> None:
     texts = [compose_reason(CLUES, "sad", random.Random(seed)) for seed in range(300)]
-    assert len({text.split(". ")[-1] for text in texts}) == len(ENGLISH.label_endings) + len(ENGLISH.feeling_endings) >= 12
+    assert (
+        len({text.split(". ")[-1] for text in texts}) == len(ENGLISH.label_endings) + len(ENGLISH.feeling_endings) >= 12
+    )
     assert texts == [compose_reason(CLUES, "sad", random.Random(seed)) for seed in range(300)]
 
 

@@ -26,8 +26,8 @@ from emotion_llama.analyze.results import Result as Result
 from emotion_llama.analyze.results import build_analysis, build_material
 from emotion_llama.analyze.scoring import Inputs
 from emotion_llama.analyze.timeline.focus import Focus
-from emotion_llama.analyze.told import in_language
 from emotion_llama.analyze.timeline.run import OnWindow, examine_over_time
+from emotion_llama.analyze.told import in_language
 from emotion_llama.clip import Analysis, Clip
 from emotion_llama.encoders.features import Features
 from emotion_llama.encoders.person import PersonBaseline

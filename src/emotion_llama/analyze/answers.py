@@ -178,7 +178,9 @@ def _prompts(
             labels = (best,)
         if task == "emotion" and labels and settings.label_method == "likelihood":
             labels = label_orders(labels, settings.label_orders, settings.seed)[0]
-        found[task] = reader.prompt(prefix, task, labels, clues_for(percept, task, best, reader.language), settings.phrasing)
+        found[task] = reader.prompt(
+            prefix, task, labels, clues_for(percept, task, best, reader.language), settings.phrasing
+        )
     return found
 
 

@@ -15,7 +15,9 @@ def in_language(analysis: Analysis, code: str) -> Analysis:
     text (`raw`, `prompts`) stay as they are. Raises `UsageError` for an unknown language.
     """
     words = language(code)
-    inputs = {name: state.model_copy(update={"reason": words.tell(state.reason)}) for name, state in analysis.inputs.items()}
+    inputs = {
+        name: state.model_copy(update={"reason": words.tell(state.reason)}) for name, state in analysis.inputs.items()
+    }
     update = {
         "language": code,
         "evidence": _observations(analysis.evidence, words),
@@ -29,7 +31,9 @@ def in_language(analysis: Analysis, code: str) -> Analysis:
 
 def _observations(observations: Sequence[Observation], words: Language) -> tuple[Observation, ...]:
     return tuple(
-        one.model_copy(update={"text": words.tell(one.text), "note": None if one.note is None else words.tell(one.note)})
+        one.model_copy(
+            update={"text": words.tell(one.text), "note": None if one.note is None else words.tell(one.note)}
+        )
         for one in observations
     )
 

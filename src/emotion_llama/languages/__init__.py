@@ -4,3 +4,6 @@ from emotion_llama.languages.language import CODES as CODES
 from emotion_llama.languages.language import Language as Language
 from emotion_llama.languages.language import language as language
 from emotion_llama.languages.language import spoken as spoken
+
+ENGLISH = language("en")
+"""The language that everything is in unless another is asked for."""

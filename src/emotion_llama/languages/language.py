@@ -2,7 +2,8 @@
 
 The program says everything in English first, because that is what claims are checked in and most models read. `tell`
 gives a text that it has said in another language: a language file pairs each English text with its own, and `{name}`
-stands for what varies: a number, a name or another text; several texts in `{texts}`, emotions in `{label…}`, `{labels}`.
+stands for what varies: a number, a name or another text; `{texts}` for several texts, `{label…}` for an emotion,
+`{labels}` for several.
 """
 
 from __future__ import annotations
@@ -114,6 +115,10 @@ class Language(_Words):
         name = self.label(word)
         return word if name == word else f"{name} ({word})"
 
+    def labelled(self, emotions: Iterable[str]) -> str:
+        """The names of several emotions, joined as this language joins them."""
+        return self.prompt.between_labels.join(self.label(word) for word in emotions)
+
     def tell(self, text: str) -> str:
         """Give a text of the program in this language; what the file does not know stays as it is."""
         if text in self.texts:
@@ -128,7 +133,7 @@ class Language(_Words):
         if name == "texts":
             return self.reason.between.join(self.tell(one) for one in _LISTED.split(part))
         if name.startswith("labels"):
-            return self.prompt.between_labels.join(self.label(word) for word in part.split(", "))
+            return self.labelled(part.split(", "))
         return self.label(part) if name.startswith("label") else self.tell(part)
 
     @cached_property
@@ -141,7 +146,9 @@ class Language(_Words):
 def language(code: str) -> Language:
     """Give a language by its code. Raises `UsageError` for one that has no file, or whose file is damaged."""
     if code not in CODES:
-        raise UsageError(f"unknown language {code!r}: choose from {', '.join(CODES)} (docs/languages.md: how to add one)")
+        raise UsageError(
+            f"unknown language {code!r}: choose from {', '.join(CODES)} (docs/languages.md: how to add one)"
+        )
     path = _FOLDER / f"{code}.yaml"
     try:
         return Language.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER))

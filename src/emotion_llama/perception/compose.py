@@ -50,9 +50,7 @@ def reason_clues(observations: Sequence[Observation], emotion: str) -> tuple[Obs
     return chosen or telling[:1]
 
 
-def clue_phrases(
-    observations: Sequence[Observation], emotion: str | None = None, code: str = "en"
-) -> tuple[str, ...]:
+def clue_phrases(observations: Sequence[Observation], emotion: str | None = None, code: str = "en") -> tuple[str, ...]:
     """Give the short texts that a prompt lists as clues, in a language.
 
     With `emotion`, the one that is to be explained, each says whether it speaks for it or for other emotions, in words
@@ -65,8 +63,7 @@ def clue_phrases(
     name = canonical(emotion) if is_known(emotion) else emotion
     sides = [words.reason.clue_for if name in o.supports else words.reason.clue_against for o in observations]
     return tuple(
-        side.format(clue=text) if o.supports else text
-        for o, side, text in zip(observations, sides, texts, strict=True)
+        side.format(clue=text) if o.supports else text for o, side, text in zip(observations, sides, texts, strict=True)
     )
 
 
@@ -96,9 +93,7 @@ def compose_reason(
         sentences.append(fixed.between_parts.join([fixed.none_for, _drawn(fixed.against, against[0], words, rng)]))
         sentences += [_drawn(fixed.against, o, words, rng) for o in against[1:]]
     else:
-        sentences.append(
-            fixed.between_parts.join([fixed.weak, *(_drawn(fixed.besides, o, words, rng) for o in told)])
-        )
+        sentences.append(fixed.between_parts.join([fixed.weak, *(_drawn(fixed.besides, o, words, rng) for o in told)]))
     if len(sentences) < 2 and _words_are_plain(observations, transcript) and rng.random() < 0.5:
         sentences.append(fixed.plain_words)
     ending = _ending(emotion, name, words, rng)

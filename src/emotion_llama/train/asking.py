@@ -110,9 +110,7 @@ def clues_for(
     return reason_clues(heard, labels[0]) if _is_told(task, labels) else choose_clues(heard, limit)
 
 
-def phrases_for(
-    task: Task, clues: Sequence[Observation], labels: Sequence[str], code: str = "en"
-) -> tuple[str, ...]:
+def phrases_for(task: Task, clues: Sequence[Observation], labels: Sequence[str], code: str = "en") -> tuple[str, ...]:
     """Put the clues of a text task into the words of its prompt, in a language.
 
     A reason that is asked for one label is told which clues speak for it, as `analyze` tells it.

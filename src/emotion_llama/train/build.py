@@ -57,7 +57,9 @@ def build(
     if settings.init is not None:
         trainee = _go_on(settings, device, dtype)
         if trainee.model.config.wording == "official" and code != "en":
-            raise ModelError(f"init {settings.init}: released weights know their own English prompt only; leave language out")
+            raise ModelError(
+                f"init {settings.init}: released weights know their own English prompt only; leave language out"
+            )
         trainee.model.config.language = trainee.processor.config.language = code
         return trainee
     folder = llm_folder(settings.llm)

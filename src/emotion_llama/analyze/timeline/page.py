@@ -10,6 +10,7 @@ import numpy as np
 from emotion_llama.analyze.charts import HEIGHT, MAX_POINTS, TimeAxis, clock
 from emotion_llama.analyze.timeline.colours import all_of, emotions_of
 from emotion_llama.analyze.timeline.strip import strips_of
+from emotion_llama.languages import ENGLISH, Language
 from emotion_llama.timeline import Expression, Stretch, Timeline, Window
 
 MOST_UNITS = 8
@@ -61,15 +62,15 @@ class TimelinePage:
     left_out: int
 
 
-def page_of(timeline: Timeline, axis: TimeAxis, unit_names: dict[int, str]) -> TimelinePage:
-    """Lay the timeline out on an axis; `unit_names`: action units in words."""
+def page_of(timeline: Timeline, axis: TimeAxis, unit_names: dict[int, str], words: Language = ENGLISH) -> TimelinePage:
+    """Lay the timeline out on an axis; `unit_names`: action units in words. Titles and names are in a language."""
     labels = list(next((w.probabilities for w in timeline.windows if w.probabilities), {}))
     colours = all_of(labels)
     table = sorted(timeline.stretches, key=lambda one: one.start_s - one.end_s)[:MOST_STRETCHES]
     return TimelinePage(
         layers=tuple(_layers(timeline.windows, labels, colours, axis)),
         stretches=tuple(
-            Row(name, "", tuple(_stretch(one, axis, colours) for one in ones))
+            Row(words.tell(name), "", tuple(_stretch(one, axis, colours, words) for one in ones))
             for name, ones in strips_of(timeline.stretches)
             if ones
         ),
@@ -126,8 +127,8 @@ def _thinned(run: list[Window]) -> list[Window]:
     return [run[round(place)] for place in np.linspace(0, len(run) - 1, MAX_POINTS)]
 
 
-def _stretch(one: Stretch, axis: TimeAxis, colours: dict[str, str]) -> Shape:
-    title = f"{one.emotion} {one.confidence:.0%}, {clock(one.start_s)} to {clock(one.end_s)}"
+def _stretch(one: Stretch, axis: TimeAxis, colours: dict[str, str], words: Language) -> Shape:
+    title = f"{words.shown(one.emotion)} {one.confidence:.0%}, {clock(one.start_s)}–{clock(one.end_s)}"
     return _shape(one.start_s, one.end_s, axis, title, colours[one.emotion])
 
 

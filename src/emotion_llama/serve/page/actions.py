@@ -152,7 +152,9 @@ class Actions:
         if clip is None:
             raise RequestError(self.words["player_empty"], status=422, kind="wrong_request")
         written, last = "", None
-        async for event in ask(self.service, clip, choice.settings(self.words["language"]), drawn=True, gone=given.gone):
+        async for event in ask(
+            self.service, clip, choice.settings(self.words["language"]), drawn=True, gone=given.gone
+        ):
             if isinstance(event, Done):
                 assert event.drawing is not None, "it was asked for"
                 yield event.drawing
