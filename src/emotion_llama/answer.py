@@ -61,6 +61,13 @@ def parse_open(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(lowered[a:b] for a, b in _mentions(lowered, words)))
 
 
+def said_emotions(text: str, code: str) -> dict[str, str]:
+    """Give the words for emotions of one language that a text says, as word → canonical emotion, without denied ones."""
+    known, lowered = words_of((code,)), text.lower()
+    spans = _mentions(lowered, sorted(known, key=len, reverse=True))
+    return {lowered[a:b]: known[lowered[a:b]] for a, b in spans}
+
+
 def _named(text: str, labels: Sequence[str]) -> list[tuple[int, str]]:
     """Give (position, label) of every mention that is not negated, in text order."""
     words = {label.lower(): label for label in labels}

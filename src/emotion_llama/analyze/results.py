@@ -20,6 +20,7 @@ from emotion_llama.clip import Analysis, Face, PeakFrame, Provenance, Task, Vale
 from emotion_llama.labels import VALENCE_SOURCE, canonical, is_known, valence
 from emotion_llama.measurements import ACTION_UNITS, FaceMeasures
 from emotion_llama.perception.claim_check import Measured
+from emotion_llama.perception.claim_table import languages
 from emotion_llama.perception.compose import compose_audio, compose_reason, compose_visual
 from emotion_llama.settings import AnalyzeSettings
 
@@ -169,6 +170,10 @@ def _warnings(percept: Percept, settings: AnalyzeSettings, answers: Answers, rea
     found += answer_warnings(
         settings.labels, answers.trained, answers.probabilities, answers.label_mass, answers.order_sensitivity
     )
+    if reasoning is not None and settings.language not in languages():
+        found.append(
+            "The signs that the reason names were not checked: there is no table of claims for its language."
+        )
     if answers.foreign and set(settings.tasks) != {"emotion"}:
         found.append(
             "The model does not write the language that was asked for: its reasons and descriptions were composed from "
