@@ -132,8 +132,8 @@ def test_text_alone_draws_nothing(percept: Percept) -> None:
 
 
 FLAT = Observation(
-    channel="voice", text="the melody is flat", source="voice-1", name="f0_range_semitones", value=5.0, unit="semitones",
-    direction=-1, supports=("sad",),
+    channel="voice", text="the melody is flat", source="voice-1", name="f0_range_semitones", value=5.0, direction=-1,
+    unit="semitones", supports=("sad",),
 )  # fmt: skip
 FOREIGN = replace(ANSWERS, texts={}, stated=None, foreign=True)
 
