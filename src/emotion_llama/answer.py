@@ -62,7 +62,7 @@ def parse_open(text: str) -> tuple[str, ...]:
 
 
 def said_emotions(text: str, code: str) -> dict[str, str]:
-    """Give the words for emotions of one language that a text says, as word → canonical emotion, without denied ones."""
+    """Give the emotion words of one language that a text says, as word → canonical emotion, without denied ones."""
     known, lowered = words_of((code,)), text.lower()
     spans = _mentions(lowered, sorted(known, key=len, reverse=True))
     return {lowered[a:b]: known[lowered[a:b]] for a, b in spans}

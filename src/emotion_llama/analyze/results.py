@@ -171,9 +171,7 @@ def _warnings(percept: Percept, settings: AnalyzeSettings, answers: Answers, rea
         settings.labels, answers.trained, answers.probabilities, answers.label_mass, answers.order_sensitivity
     )
     if reasoning is not None and settings.language not in languages():
-        found.append(
-            "The signs that the reason names were not checked: there is no table of claims for its language."
-        )
+        found.append("The signs that the reason names were not checked: there is no table of claims for its language.")
     if answers.foreign and set(settings.tasks) != {"emotion"}:
         found.append(
             "The model does not write the language that was asked for: its reasons and descriptions were composed from "

@@ -367,6 +367,8 @@ class TrainConfig(Settings):
                 f"method {self.method}: steps, batches and rates are set in preference (steps, trl), and no checkpoint "
                 "is chosen by a score; leave schedule and validation out"
             )
+        if self.samples.language != "en":
+            raise ValueError(f"method {self.method}: answers to prefer are English so far; leave samples.language out")
         if self.samples.mix != "clips" or self.samples.feature_noise > 0:
             raise ValueError(f"method {self.method}: clips are asked as they are; leave mix and feature_noise out")
         return self
