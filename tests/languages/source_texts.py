@@ -18,8 +18,8 @@ PACKAGE = files("emotion_llama")
 MODULES = (
     "analyze/warnings.py", "analyze/people_notes.py", "analyze/gating.py", "analyze/baseline.py",
     "analyze/attribution.py", "analyze/results.py", "analyze/timeline/notes.py", "analyze/timeline/run.py",
-    "analyze/console.py", "analyze/people_shown.py", "analyze/timeline/strip.py", "analyze/report.py",
-    "perception/scene.py", "perception/describe.py", "perception/claim_check.py",
+    "analyze/console.py", "analyze/people_shown.py", "analyze/timeline/strip.py", "analyze/timeline/page.py",
+    "analyze/report.py", "perception/scene.py", "perception/describe.py", "perception/claim_check.py",
 )  # fmt: skip
 TEMPLATES = ("analyze/report.html.j2", "analyze/people.html.j2", "analyze/timeline.html.j2")
 NUMBER = "7"

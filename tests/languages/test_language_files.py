@@ -37,7 +37,7 @@ PARTS = {
 
 NOT_SAID = {
     "happy: nobody there has the number happy; found happy", "wrote happy", "bold cyan", "happy 7", "happy happy",
-    "happy 7 %", "black on happy",
+    "happy 7 %", "black on happy", "happy 7, happy–happy",
 }  # fmt: skip
 """Styles, numbers, names, and what is told of files and errors."""
 

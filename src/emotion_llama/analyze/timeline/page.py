@@ -74,7 +74,7 @@ def page_of(timeline: Timeline, axis: TimeAxis, unit_names: dict[int, str], word
             for name, ones in strips_of(timeline.stretches)
             if ones
         ),
-        expressions=tuple(_unit_rows(timeline.expressions, axis, unit_names)),
+        expressions=tuple(_unit_rows(timeline.expressions, axis, unit_names, words)),
         cuts_x=tuple(sorted({round(axis.x(cut_s)) for cut_s in timeline.cuts_s})),
         emotions=tuple(emotions_of(timeline)),
         transitions=tuple(_transitions(timeline)),
@@ -139,7 +139,9 @@ def _shape(
     return Shape(round(x, 1), round(max(axis.x(end_s) - x, LEAST_WIDTH), 1), title, colour, mark)
 
 
-def _unit_rows(moves: Sequence[Expression], axis: TimeAxis, unit_names: dict[int, str]) -> Iterable[Row]:
+def _unit_rows(
+    moves: Sequence[Expression], axis: TimeAxis, unit_names: dict[int, str], words: Language
+) -> Iterable[Row]:
     """A row for each of the units that move most of the time."""
     lasts: dict[str, float] = {}
     for move in moves:
@@ -147,18 +149,16 @@ def _unit_rows(moves: Sequence[Expression], axis: TimeAxis, unit_names: dict[int
     for unit in sorted(lasts, key=lambda unit: -lasts[unit])[:MOST_UNITS]:
         mine = _visible([move for move in moves if move.unit == unit], axis)
         shapes = [
-            _shape(
-                move.onset_s,
-                move.offset_s,
-                axis,
-                f"{unit}: onset {clock(move.onset_s)}, apex {clock(move.apex_s)} ({move.intensity:.1f} of 5), "
-                f"offset {clock(move.offset_s)}",
-                mark=round(axis.x(move.apex_s), 1),
-            )
+            _shape(move.onset_s, move.offset_s, axis, words.tell(_course(move)), mark=round(axis.x(move.apex_s), 1))
             for move in mine
         ]
         count = sum(move.unit == unit for move in moves)
         yield Row(unit_names.get(int(unit.removeprefix("AU")), unit), f"{unit}, {count}×", tuple(shapes))
+
+
+def _course(move: Expression) -> str:
+    times = [clock(time_s) for time_s in (move.onset_s, move.apex_s, move.offset_s)]
+    return f"{move.unit}: onset {times[0]}, apex {times[1]} ({move.intensity:.1f} of 5), offset {times[2]}"
 
 
 def _visible(moves: Sequence[Expression], axis: TimeAxis) -> list[Expression]:
