@@ -125,7 +125,8 @@ def _description(
     rng: random.Random,
     words: Language,
 ) -> str:
-    clues = [o for o in observations if o.channel in channels][:4]
+    # jaw and lips that move with speech are one sign in words
+    clues = list({o.text: o for o in observations if o.channel in channels}.values())[:4]
     if not clues:
         return _sentence(nothing, words)
     if len(clues) > 2 and rng.random() < 0.5:
