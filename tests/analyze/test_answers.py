@@ -224,12 +224,12 @@ def test_texts_are_asked_only_of_a_model_that_writes_the_language(percept: Perce
     everything: dict[str, Any] = {"labels": ("happy", "sad"), "tasks": ("emotion", "reason", "visual", "audio")}
     english = FakeReader({"happy": -1.0, "sad": -2.0})
     found = answers(english, percept, language="zh", **everything)
-    assert found.foreign and found.texts == {} and found.emotion == "happy"
+    assert found.language == "en" and found.texts == {} and found.emotion == "happy"
     assert not [call for call in english.calls if call[0] == "answer"]
     chinese = FakeReader({"happy": -1.0, "sad": -2.0}, text="嘴角上扬。因此，情绪为高兴。", language="zh")
     own = answers(chinese, percept, language="zh", **everything)
-    assert not own.foreign and set(own.texts) == {"reason", "visual", "audio"} and own.stated == "happy"
-    assert answers(chinese, percept, **everything).foreign  # nor is it asked for English
+    assert own.language == "zh" and set(own.texts) == {"reason", "visual", "audio"} and own.stated == "happy"
+    assert answers(chinese, percept, **everything).texts == {}  # nor is it asked for English
 
 
 def test_clues_are_in_the_language_of_the_prompt(percept: Percept) -> None:

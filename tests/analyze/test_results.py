@@ -135,7 +135,7 @@ FLAT = Observation(
     channel="voice", text="the melody is flat", source="voice-1", name="f0_range_semitones", value=5.0, direction=-1,
     unit="semitones", supports=("sad",),
 )  # fmt: skip
-FOREIGN = replace(ANSWERS, texts={}, stated=None, foreign=True)
+FOREIGN = replace(ANSWERS, texts={}, stated=None)
 
 
 def test_what_the_model_cannot_write_is_composed_in_the_language(percept: Percept, analysis: Analysis) -> None:

@@ -178,6 +178,12 @@ def test_texts_within_texts_are_told_too() -> None:
     ) == ("模型从未针对以下标签训练过：平静、hangry。它们的概率只是根据词本身的猜测。")
 
 
+def test_what_somebody_said_stays_as_it_was_said() -> None:
+    tell = language("zh").tell
+    assert tell("the words are “nothing is said”") == "说的是“nothing is said”"
+    assert tell("“sad” is an openly emotional word") == "“sad”是直接表达情感的词"
+
+
 def test_an_unknown_language_is_refused() -> None:
     with pytest.raises(UsageError, match="choose from en, zh"):
         language("tlh")

@@ -26,7 +26,7 @@ class Answers:
     `trained`: labels the checkpoint was trained on. `zeros`: feature groups that were rows of zeros. `released`: the
     model is a converted release, which writes without capitals and full stops. `candidates`: the two likeliest labels
     where the model was not sure enough to give one. `gated`: inputs that cannot be trusted and were left out, and why.
-    `foreign`: the model does not write the language that is asked for, so its text tasks were not asked.
+    `language`: what the model writes; where another one is asked for, its text tasks were not asked.
     """
 
     emotion: str | None
@@ -45,7 +45,7 @@ class Answers:
     candidates: tuple[str, ...] = ()
     attribution: Attribution | None = None
     gated: dict[Modality, str] = field(default_factory=dict)
-    foreign: bool = False
+    language: str = "en"
 
     def shown(self, task: Task) -> str | None:
         """The text of a task as a person is to read it; `texts` holds it as it was written."""
@@ -90,7 +90,7 @@ def ask(
         stated=parse_emotion(texts["reason"], asked) if "reason" in texts else None,
         zeros=tuple(name for name in scored.prefix.features if name not in inputs.features),
         attribution=_attribution(reader, calibration, inputs, scored, settings, watch),
-        foreign=reader.language != settings.language,
+        language=reader.language,
     )
 
 

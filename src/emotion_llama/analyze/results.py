@@ -99,7 +99,7 @@ def _reasoning(percept: Percept, settings: AnalyzeSettings, answers: Answers, me
     reason takes their place. `raw` keeps what the model wrote, and a warning says which of these it is.
     """
     text = answers.shown("reason")
-    if answers.emotion is not None and answers.foreign and "reason" in settings.tasks:
+    if answers.emotion is not None and answers.language != settings.language and "reason" in settings.tasks:
         return _composed(percept, settings, answers.emotion)
     if text is None or answers.emotion is None:
         return text
@@ -118,7 +118,7 @@ def _composed(percept: Percept, settings: AnalyzeSettings, emotion: str) -> str:
 
 def _description(task: Task, percept: Percept, settings: AnalyzeSettings, answers: Answers) -> str | None:
     """Give the model's description of face or voice; a composed one where it does not write the language."""
-    if task not in settings.tasks or not answers.foreign:
+    if task not in settings.tasks or answers.language == settings.language:
         return answers.shown(task)
     compose = compose_visual if task == "visual" else compose_audio
     return compose(percept.observations, random.Random(settings.seed), settings.language)
@@ -153,7 +153,7 @@ def _action_units(faces: FaceMeasures | None) -> dict[str, float]:
 
 
 def _warnings(percept: Percept, settings: AnalyzeSettings, answers: Answers, reasoning: str | None) -> list[str]:
-    found = list(perception_warnings(percept, settings))
+    found = list(perception_warnings(percept, settings, answers.language))
     if percept.transcript.text is not None and len(percept.transcript.text.split()) > PROMPT_WORDS:
         found.append(f"The model read only the first {PROMPT_WORDS} words; analyse shorter spans of a long recording.")
     if answers.zeros:
@@ -172,7 +172,7 @@ def _warnings(percept: Percept, settings: AnalyzeSettings, answers: Answers, rea
     )
     if reasoning is not None and settings.language not in languages():
         found.append("The signs that the reason names were not checked: there is no table of claims for its language.")
-    if answers.foreign and set(settings.tasks) != {"emotion"}:
+    if answers.language != settings.language and set(settings.tasks) != {"emotion"}:
         found.append(
             "The model does not write the language that was asked for: its reasons and descriptions were composed from "
             "the measured clues and the label scores."

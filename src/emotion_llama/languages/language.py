@@ -3,7 +3,7 @@
 The program says everything in English first, because that is what claims are checked in and most models read. `tell`
 gives a text that it has said in another language: a language file pairs each English text with its own, and `{name}`
 stands for what varies: a number, a name or another text; `{texts}` for several texts, `{label…}` for an emotion,
-`{labels}` for several.
+`{labels}` for several. What somebody said or wrote (`{said…}`) is never told.
 """
 
 from __future__ import annotations
@@ -130,6 +130,8 @@ class Language(_Words):
         return text
 
     def _part(self, name: str, part: str) -> str:
+        if name.startswith("said"):
+            return part
         if name == "texts":
             return self.reason.between.join(self.tell(one) for one in _LISTED.split(part))
         if name.startswith("labels"):
