@@ -232,11 +232,13 @@ class Analysis(Record):
     that `reasoning` names, each with its verdict; `claims_supported` the share of those that could be checked and hold
     (`None` where there is none). `people` and `timeline` stand where several people or the course of time were asked
     for. `raw` holds the model's unedited text by task, `prompts` what it was asked (of
-    `emotion` the first label order; soft tokens as ⟨name×count⟩).
+    `emotion` the first label order; soft tokens as ⟨name×count⟩). `language` is what its texts are written in (ISO
+    639-1); what was said has a language of its own (`transcript`).
     """
 
     schema_version: str = SCHEMA_VERSION
     clip: str
+    language: str = "en"
     duration_s: float | None
     emotion: str | None
     candidates: tuple[str, ...] = ()

@@ -1,16 +1,20 @@
 """Label sets, one synonym table, one valence table.
 
 A label set keeps the words of its own data set ("fearful" in RAVDESS, "fear" in MER); `canonical` maps every known
-word to one name, so that a prediction in one set can be read in another. A word that is not in the table is an error.
+word of every language to one English name, so that a prediction in one set can be read in another. The synonyms stand
+in the language files, one table a language. A word that is in none of them is an error.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from types import MappingProxyType
 
 from emotion_llama.errors import UsageError
+from emotion_llama.languages import language, spoken
+from emotion_llama.languages.language import words_of
 
 OPEN = "open"
 """The name that asks for free emotion words instead of a closed set."""
@@ -30,43 +34,10 @@ LABEL_SETS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
 )
 """Named label sets in the order and wording of their sources."""
 
-# canonical name → other words that mean the same label in some data set
 SYNONYMS: MappingProxyType[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "neutral": ("neutrality", "none", "no emotion"),
-        "calm": ("calmness", "relaxed", "serene", "peaceful"),
-        "happy": ("happiness", "joy", "joyful", "joyous", "cheerful", "hap"),
-        "sad": ("sadness", "unhappy", "sorrow", "sorrowful"),
-        "angry": ("anger", "mad", "furious", "ang"),
-        "fear": ("fearful", "afraid", "scared", "frightened", "anxiety/fear"),
-        "disgust": ("disgusted", "dis"),
-        "surprise": ("surprised", "astonished", "shocked"),
-        "worried": ("worry", "anxious", "anxiety", "nervous", "nervousness"),
-        "contempt": ("contemptuous", "scorn", "disdain"),
-        "doubt": ("doubtful", "confused", "confusion", "uncertain"),
-        "bored": ("boredom",),
-        "excited": ("excitement",),
-        "frustrated": ("frustration",),
-        "admiration": ("admiring",),
-        "amused": ("amusement",),
-        "annoyed": ("annoyance", "irritated"),
-        "approval": ("approving",),
-        "caring": ("care",),
-        "curious": ("curiosity",),
-        "desire": ("desiring", "longing"),
-        "disappointed": ("disappointment",),
-        "disapproval": ("disapproving",),
-        "embarrassed": ("embarrassment",),
-        "grateful": ("gratitude", "thankful"),
-        "grief": ("grieving",),
-        "love": ("loving",),
-        "optimism": ("optimistic", "hopeful"),
-        "proud": ("pride",),
-        "realization": ("realisation",),
-        "relief": ("relieved",),
-        "remorse": ("remorseful", "regret", "guilty"),
-    }
+    {name: words[1:] for name, words in language("en").labels.items()}
 )
+"""Canonical name → other English words that mean the same label in some data set."""
 
 # Coarse positions on the pleasure axis, -1 to 1: sign and rough size follow the circumplex literature (Russell 1980;
 # Mehrabian 1996); they order labels, they do not measure a person.
@@ -108,27 +79,27 @@ VALENCE: MappingProxyType[str, float] = MappingProxyType(
 )
 VALENCE_SOURCE = "label-table-1"
 
-_CANONICAL = {word: name for name, words in SYNONYMS.items() for word in (name, *words)}
+_SEPARATORS = re.compile(r"[,，、]")
 
 
 def known_words() -> tuple[str, ...]:
-    """Every word of the synonym table, canonical names first."""
+    """Every English word of the synonym table, canonical names first."""
     return (*SYNONYMS, *(word for words in SYNONYMS.values() for word in words))
 
 
 def is_known(label: str) -> bool:
-    """Whether the synonym table holds this word."""
-    return label.strip().lower() in _CANONICAL
+    """Whether the synonym table of some language holds this word."""
+    return spoken(label) is not None
 
 
 def canonical(label: str) -> str:
-    """Give the canonical name of a label word ("joy" → "happy").
+    """Give the canonical name of a label word ("joy" → "happy", "高兴" → "happy").
 
     Raises `UsageError` for a word that is not in the synonym table.
     """
-    name = _CANONICAL.get(label.strip().lower())
+    name = spoken(label)
     if name is None:
-        near = get_close_matches(label.strip().lower(), _CANONICAL, n=1)
+        near = get_close_matches(label.strip().lower(), words_of(), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise UsageError(f"unknown emotion label {label!r}: it is in no label set and no synonym list{hint}")
     return name
@@ -150,15 +121,15 @@ def translate(label: str, label_set: Iterable[str]) -> str:
 def parse_label_set(spec: str) -> tuple[str, ...]:
     """Read `--labels`: a set's name, or words separated by commas. `"open"` gives `()`.
 
-    Own words need not be in the synonym table. Raises `UsageError` for an unknown name, a repeated label or fewer
-    than two labels.
+    Own words need not be in the synonym table; known ones of another language than English become the English name,
+    so that results stay comparable. Raises `UsageError` for an unknown name, a repeated label or fewer than two labels.
     """
     text = spec.strip()
     if text.lower() == OPEN:
         return ()
     if text.lower() in LABEL_SETS:
         return LABEL_SETS[text.lower()]
-    words = tuple(word.strip().lower() for word in text.split(",") if word.strip())
+    words = tuple(_asked(word) for word in _SEPARATORS.split(text) if word.strip())
     if len(words) < 2:
         near = get_close_matches(text.lower(), LABEL_SETS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -170,6 +141,12 @@ def parse_label_set(spec: str) -> tuple[str, ...]:
     if twice:
         raise UsageError(f"label set {spec!r} names {', '.join(twice)} more than once")
     return words
+
+
+def _asked(word: str) -> str:
+    """A label as it is asked and written to files: English words as they stand, those of other languages by name."""
+    plain = word.strip().lower()
+    return plain if plain in words_of(("en",)) else spoken(plain) or plain
 
 
 def valence(probabilities: dict[str, float]) -> float | None:

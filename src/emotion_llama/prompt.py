@@ -6,6 +6,8 @@ the paper's user turn:
 
     <video>…</video> <feature>…</feature> The person in video says: {sentence}. [emotion] Please determine …
 
+That is English; the wording of every language stands in its language file.
+
 Pieces are tokenised one by one, here and everywhere, so that the token boundaries never depend on what stands next.
 """
 
@@ -17,6 +19,7 @@ from typing import Literal
 
 from emotion_llama.clip import TASKS, Task
 from emotion_llama.errors import UsageError
+from emotion_llama.languages import language
 
 PROMPT_VERSION = "1"
 """Changes with every change of wording; it is recorded with every result and checkpoint."""
@@ -90,6 +93,7 @@ def render(
     frame: ChatFrame = CHATML,
     phrasing: int = 0,
     question: str | None = None,
+    code: str = "en",
 ) -> Prompt:
     """Render the prompt of one clip and task.
 
@@ -97,68 +101,56 @@ def render(
     transcribed, the sentence is left out; `""` = nothing was said. `soft_tokens` maps each present feature group to its
     number of tokens, in the configuration's order; an absent group is left out with its tags. `clues` are measured
     observations in words, used by every task but `emotion`. `phrasing` as in `instruction`. `question`: ask this
-    instead of the task's instruction (tag `[vqa]`, as the base of the released weights was taught).
+    instead of the task's instruction (tag `[vqa]`, as the base of the released weights was taught). `code`: the
+    language of the prompt, in which labels are listed by their names there; clues come in it already.
     Raises `UsageError` for an unknown task.
     """
     if task not in TASKS:
         raise UsageError(f"unknown task {task!r}: choose from {', '.join(TASKS)}")
-    prefix = (Marker(frame.user_open), *_inputs(soft_tokens, transcript))
-    ask = f"[{task}] " + _clue_sentence(task, clues) + instruction(task, labels, phrasing)
+    prefix = (Marker(frame.user_open), *_inputs(soft_tokens, transcript, code))
+    ask = f"[{task}] " + _clue_sentence(task, clues, code) + instruction(task, labels, phrasing, code)
     if question is not None:
         ask = f"[vqa] {question.strip()}"
     lead = " " if len(prefix) > 1 else ""
     return Prompt(prefix, (lead + ask, Marker(frame.user_close_assistant_open)))
 
 
-PARAPHRASES = (
-    "Which of these emotions does the person in the video show: {labels}?",
-    "Choose the emotion that fits the person in the video best, from: {labels}.",
-    "Look and listen closely, then name the person's emotion. The choices are: {labels}.",
-    "The person in the video feels one of the following: {labels}. Say which one.",
-)
+PARAPHRASES = language("en").prompt.paraphrases
 """Other ways to ask for a label, for measuring how much the wording matters; no model here was trained on them."""
 
 
-def instruction(task: Task, labels: Sequence[str], phrasing: int = 0) -> str:
-    """Give the sentence that asks for the answer of a task.
+def instruction(task: Task, labels: Sequence[str], phrasing: int = 0, code: str = "en") -> str:
+    """Give the sentence that asks for the answer of a task, in a language.
 
     `phrasing` 0 is the sentence used in training; 1 to `len(PARAPHRASES)` are other wordings of the emotion question.
     """
-    choice = f"one of: {', '.join(labels)}" if labels else "emotion words of your own"
-    if task == "emotion" and labels and phrasing:
-        return PARAPHRASES[phrasing - 1].format(labels=", ".join(labels))
-    if task == "emotion" and labels:  # the paper's sentence, kept to the letter
-        return f"Please determine which emotion label in the video represents: {', '.join(labels)}."
+    words = language(code).prompt
+    listed = words.between_labels.join(language(code).label(label) for label in labels)
+    if task == "emotion" and labels:
+        return (words.paraphrases[phrasing - 1] if phrasing else words.emotion).format(labels=listed)
     if task == "emotion":
-        return (
-            "Please say in your own words which emotions the person in the video shows, as words separated by commas."
-        )
+        return words.emotion_open
     if task == "reason":
-        return (
-            "Please integrate all the clues, say in one or two sentences why the person feels this way, "
-            f"and end with the emotion, {choice}."
-        )
-    if task == "visual":
-        return "Please describe in one sentence what the person's face shows."
-    return "Please describe in one sentence how the person's voice sounds."
+        return words.reason.format(choice=words.choice.format(labels=listed) if labels else words.choice_open)
+    return words.visual if task == "visual" else words.audio
 
 
-def spoken_sentence(transcript: str | None) -> str:
+def spoken_sentence(transcript: str | None, code: str = "en") -> str:
     """Give the sentence about the words ("" when the clip was not transcribed). White space is folded."""
     if transcript is None:
         return ""
-    words = " ".join(transcript.split())
-    if not words:
-        return "The person in video says nothing."
-    return f"The person in video says: {words}" + ("" if words[-1] in ".!?…。！？" else ".")
+    words, said = language(code).prompt, " ".join(transcript.split())
+    if not said:
+        return words.says_nothing
+    return words.says.format(words=said) + ("" if said[-1] in ".!?…。！？" else words.full_stop)
 
 
-def _inputs(soft_tokens: Mapping[str, int], transcript: str | None) -> list[Piece]:
+def _inputs(soft_tokens: Mapping[str, int], transcript: str | None, code: str) -> list[Piece]:
     video = [Soft(name, count) for name, count in soft_tokens.items() if name == GLOBAL]
     others = [Soft(name, count) for name, count in soft_tokens.items() if name != GLOBAL]
     pieces = _tagged("<video>", video, "</video>")
     pieces += _tagged(" <feature>" if video else "<feature>", others, "</feature>")
-    sentence = spoken_sentence(transcript)
+    sentence = spoken_sentence(transcript, code)
     return [*pieces, f" {sentence}" if pieces else sentence] if sentence else pieces
 
 
@@ -166,10 +158,11 @@ def _tagged(opening: str, groups: Sequence[Soft], closing: str) -> list[Piece]:
     return [opening, *groups, closing] if groups else []
 
 
-def _clue_sentence(task: Task, clues: Sequence[str]) -> str:
+def _clue_sentence(task: Task, clues: Sequence[str], code: str) -> str:
     if task == "emotion" or not clues:
         return ""
-    return "Clues: " + "; ".join(clue.strip().rstrip(".;") for clue in clues) + ". "
+    words = language(code).prompt
+    return words.clues.format(clues=words.between_clues.join(clue.strip().rstrip(".;。；") for clue in clues))
 
 
 def _readable(piece: Piece) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from emotion_llama.clip import MODALITIES, TASKS, Modality, Task
 from emotion_llama.errors import UsageError
 from emotion_llama.labels import LABEL_SETS
+from emotion_llama.languages import CODES
 from emotion_llama.prompt import PARAPHRASES, Layout
 
 Person = Literal["main", "active", "all"]
@@ -68,7 +69,8 @@ class AnalyzeSettings(Settings):
     from which validation people were judged wrongly at most so often (share of errors).
     `timeline`: emotion over time, from windows of at most `window_s`, a new one about every `step_s`. `blur_faces`:
     pictures of the result show no face that can be recognised; what is measured stays the same. `gate`: leave out
-    inputs that cannot be trusted (a dark face, a voice in noise).
+    inputs that cannot be trusted (a dark face, a voice in noise). `language`: what reasons, evidence, warnings and
+    shown labels are written in (a code of `languages.CODES`); keys and labels of the files stay English.
     """
 
     labels: tuple[str, ...] = LABEL_SETS["mer9"]
@@ -97,6 +99,7 @@ class AnalyzeSettings(Settings):
     step_s: float = 3.0
     blur_faces: bool = False
     gate: bool = False
+    language: str = "en"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -104,6 +107,8 @@ class AnalyzeSettings(Settings):
             raise ValueError("without: video, audio and text are all left out; keep at least one")
         if not self.tasks or any(task not in TASKS for task in self.tasks):
             raise ValueError(f"tasks: choose from {', '.join(TASKS)}")
+        if self.language not in CODES:
+            raise ValueError(f"language: choose from {', '.join(CODES)}, found {self.language!r}")
         if self.label_orders < 1:
             raise ValueError("label_orders must be at least 1")
         if not 0 <= self.phrasing <= len(PARAPHRASES):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,8 +26,13 @@ class FakeReader:
     """Likes the labels in a fixed order of size; keeps what it was asked."""
 
     def __init__(
-        self, scores: dict[str, float], prior: dict[str, float] | None = None, text: str = "So: happy."
+        self,
+        scores: dict[str, float],
+        prior: dict[str, float] | None = None,
+        text: str = "So: happy.",
+        language: str = "en",
     ) -> None:
+        self.language = language
         self.scores, self.priors, self.text = scores, prior or {}, text
         self.calls: list[tuple[Any, ...]] = []
 
@@ -221,3 +227,25 @@ def test_attribution_is_of_the_answer_and_asks_every_set_of_inputs_once(percept:
     found = answers(reader, percept, labels=("happy", "sad"), tasks=("emotion",), attribution=True).attribution
     assert found is not None and found.emotion == "happy"
     assert len(found.alone) == 7 and set(found.shapley) == {"video", "audio", "text"}
+
+
+def test_texts_are_asked_only_of_a_model_that_writes_the_language(percept: Percept) -> None:
+    everything: dict[str, Any] = {"labels": ("happy", "sad"), "tasks": ("emotion", "reason", "visual", "audio")}
+    english = FakeReader({"happy": -1.0, "sad": -2.0})
+    found = answers(english, percept, language="zh", **everything)
+    assert found.language == "en" and found.texts == {} and found.emotion == "happy"
+    assert not [call for call in english.calls if call[0] == "answer"]
+    chinese = FakeReader({"happy": -1.0, "sad": -2.0}, text="嘴角上扬。因此，情绪为高兴。", language="zh")
+    own = answers(chinese, percept, language="zh", **everything)
+    assert own.language == "zh" and set(own.texts) == {"reason", "visual", "audio"} and own.stated == "happy"
+    assert answers(chinese, percept, **everything).texts == {}  # nor is it asked for English
+
+
+def test_clues_are_in_the_language_of_the_prompt(percept: Percept) -> None:
+    reader = FakeReader({"happy": -1.0, "sad": -2.0}, text="情绪为高兴。", language="zh")
+    answers(reader, percept, labels=("happy", "sad"), tasks=("reason",), language="zh")
+    ((*_, clues),) = [call for call in reader.calls if call[0] == "answer"]
+    english = clues_for(percept, "reason", "happy")
+    assert len(clues) == len(english) > 0 and clues == clues_for(percept, "reason", "happy", "zh")
+    assert not any(re.search("[A-Za-z]{3,}", clue) for clue in clues), clues
+    assert any(clue.endswith("，支持这一判断") for clue in clues)

@@ -32,6 +32,8 @@ def test_typed_words_become_settings() -> None:
     assert (settings.without, settings.transcribe, settings.seed) == (("text",), False, 3)
     assert settings_of(replace(REQUEST, labels="dfew7")).labels == LABEL_SETS["dfew7"]
     assert settings_of(replace(REQUEST, labels="open")).labels == ()
+    chinese = settings_of(replace(REQUEST, labels="高兴，悲伤、joy", language="ZH"))
+    assert (chinese.language, chinese.labels) == ("zh", ("happy", "sad", "joy"))
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,8 @@ def test_typed_words_become_settings() -> None:
     [
         ({"labels": "mer10"}, "unknown label set 'mer10'.*Did you mean"),
         ({"labels": "happy,sad,happy"}, "happy more than once"),
+        ({"language": "tlh"}, "--language: tlh is not one of en, zh"),
+        ({"labels": "高兴,happy"}, "happy more than once"),
         ({"tasks": "emotion,dance"}, "--task: dance is not one of emotion, reason, visual, audio"),
         ({"tasks": ""}, "tasks: choose from emotion"),
         ({"frame": "best"}, "--frame: best is not one of peak, first, middle, random"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,8 @@ from emotion_llama.analyze.perceive import Percept
 from emotion_llama.analyze.preset import TRAINED_LABELS
 from emotion_llama.analyze.results import build_analysis, build_material
 from emotion_llama.analyze.scoring import PROMPT_WORDS
-from emotion_llama.clip import Analysis, LabelScores, PeakFrame
+from emotion_llama.analyze.told import in_language
+from emotion_llama.clip import Analysis, Attribution, Conflict, LabelScores, Observation, PeakFrame
 from emotion_llama.labels import VALENCE, canonical
 from emotion_llama.measurements import FaceMeasures
 from emotion_llama.settings import AnalyzeSettings
@@ -30,6 +32,10 @@ ANSWERS = Answers(
     stated="happy",
     present={"video": True, "audio": True, "text": True},
 )
+
+
+KEYS = re.compile("f0_[a-z_]+|[a-z]+_db|speech_[a-z_]+|largest_action_unit")
+"""Names of measures, the same in every language."""
 
 
 def built(percept: Percept, template: Analysis, answers: Answers = ANSWERS, **settings: Any) -> Analysis:
@@ -123,3 +129,53 @@ def test_text_alone_draws_nothing(percept: Percept) -> None:
     bare = replace(percept, media=None, faces=None, frame=None, peak=None, sound=None, waveform=None)
     material = build_material(bare)
     assert material.peak_rgb is None and material.waveform is None and material.duration_s is None
+
+
+FLAT = Observation(
+    channel="voice", text="the melody is flat", source="voice-1", name="f0_range_semitones", value=5.0, direction=-1,
+    unit="semitones", supports=("sad",),
+)  # fmt: skip
+FOREIGN = replace(ANSWERS, texts={}, stated=None)
+
+
+def test_what_the_model_cannot_write_is_composed_in_the_language(percept: Percept, analysis: Analysis) -> None:
+    tasks = ("emotion", "reason", "visual", "audio")
+    percept = replace(percept, observations=(percept.observations[0], FLAT))
+    found = built(percept, analysis, FOREIGN, language="zh", tasks=tasks)
+    for text in (found.reasoning, found.visual, found.audio):
+        assert text and text.endswith("。") and not re.search("[A-Za-z]{3,}", text.replace("hello there", "")), text
+    assert "高兴" in (found.reasoning or "") and found.raw == {}
+    assert found.claims and found.claims_supported == 1.0
+    assert any("does not write the language" in line for line in found.warnings)
+    alone = built(percept, analysis, FOREIGN, language="zh", tasks=("emotion",))
+    assert (alone.reasoning, alone.visual, alone.warnings) == (None, None, ())
+    unsure = built(percept, analysis, replace(FOREIGN, emotion=None, candidates=("happy", "sad")), language="zh")
+    assert unsure.reasoning is None
+
+
+def test_an_analysis_is_told_in_a_language(percept: Percept, analysis: Analysis) -> None:
+    percept = replace(percept, observations=(percept.observations[0], FLAT))
+    clash = Conflict(
+        inputs=("video", "audio"), emotions=("happy", "sad"), divergence=0.6,
+        text="the picture alone says happy (81%), the voice alone sad (70%)",
+    )  # fmt: skip
+    shares = Attribution(
+        emotion="happy", blank=0.1, shapley={}, left_out={}, alone={}, divergence=0.6, conflict=clash,
+    )  # fmt: skip
+    asked = replace(FOREIGN, present={"video": True, "audio": True, "text": False}, attribution=shares)
+    english = built(percept, analysis, asked, language="zh", tasks=("emotion", "reason"))
+    found = in_language(english, "zh")
+    assert (found.language, english.language) == ("zh", "en")
+    told = [o.text for o in found.evidence] + [o.note or "" for o in found.claims] + list(found.warnings)
+    told += [state.reason for state in found.inputs.values()]
+    left = [text for text in told if re.search("[A-Za-z]{4,}", KEYS.sub("", text.replace("hello there", "")))]
+    assert left == [] and len(told) >= 8, told
+    assert found.attribution is not None and found.attribution.conflict is not None
+    assert found.attribution.conflict.text == "仅凭画面判断为高兴（81%），仅凭声音判断为悲伤（70%）"
+    # what programs read is the same in every language
+    assert found.emotion == "happy" and found.probabilities == english.probabilities
+    assert [(o.name, o.value, o.unit, o.supports) for o in found.evidence] == [
+        (o.name, o.value, o.unit, o.supports) for o in english.evidence
+    ]
+    assert in_language(found, "zh") == found and in_language(english, "en") == english
+    assert Analysis.model_validate_json(found.model_dump_json()) == found

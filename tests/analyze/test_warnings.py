@@ -71,7 +71,9 @@ def test_silence_no_speech_and_foreign_words_are_told(percept: Percept) -> None:
     assert "sound track is silent" in told(replace(percept, sound=replace(sound, silent=True, voice=None)))
     assert "No speech was found" in told(replace(percept, sound=replace(sound, voice=None)))
     german = sound.transcript.model_copy(update={"language": "de", "language_probability": 0.8})
-    assert "language 'de' (80%)" in told(replace(percept, sound=replace(sound, transcript=german)))
+    foreign = replace(percept, sound=replace(sound, transcript=german))
+    assert "language 'de' (80%); the model's words were trained on English." in told(foreign)
+    assert list(perception_warnings(foreign, ALL, "de")) == []  # a model of that language
 
 
 def test_reasons_of_missing_inputs(percept: Percept) -> None:

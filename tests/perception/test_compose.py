@@ -9,9 +9,8 @@ import pytest
 from emotion_llama.answer import parse_emotion
 from emotion_llama.clip import Channel, Observation
 from emotion_llama.labels import LABEL_SETS, SYNONYMS
+from emotion_llama.languages import language
 from emotion_llama.perception.compose import (
-    FEELING_FRAMES,
-    LABEL_FRAMES,
     choose_clues,
     clue_phrases,
     compose_audio,
@@ -19,6 +18,8 @@ from emotion_llama.perception.compose import (
     compose_visual,
     reason_clues,
 )
+
+ENGLISH = language("en").reason
 
 
 def clue(channel: Channel, name: str, value: float, text: str, *supports: str, direction: int = 1) -> Observation:
@@ -157,7 +158,9 @@ def test_every_ending_is_read_back_as_the_label(label_set: tuple[str, ...]) -> N
 
 def test_endings_vary_and_a_seed_repeats() -> None:
     texts = [compose_reason(CLUES, "sad", random.Random(seed)) for seed in range(300)]
-    assert len({text.split(". ")[-1] for text in texts}) == len(LABEL_FRAMES) + len(FEELING_FRAMES) >= 12
+    assert (
+        len({text.split(". ")[-1] for text in texts}) == len(ENGLISH.label_endings) + len(ENGLISH.feeling_endings) >= 12
+    )
     assert texts == [compose_reason(CLUES, "sad", random.Random(seed)) for seed in range(300)]
 
 

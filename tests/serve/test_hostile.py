@@ -140,7 +140,9 @@ def test_no_setting_with_a_path_is_ever_a_field() -> None:
     assert {"features", "action_units", "baseline"} <= set(FILES_OF_THE_SERVER)
     text = {name for name, field in AnalyzeSettings.model_fields.items() if "str" in str(field.annotation)}
     # plain words that name no file; a new one is to be looked at before it is served
-    assert text - set(FILES_OF_THE_SERVER) == {"labels"}
+    assert text - set(FILES_OF_THE_SERVER) == {"labels", "language"}
+    with pytest.raises(ValueError, match="choose from en, zh"):  # it is looked up among those that there are
+        AnalyzeSettings(language="../../etc/passwd")
     assert not set(FILES_OF_THE_SERVER) & set(AnalyzeBody.model_fields)
 
 

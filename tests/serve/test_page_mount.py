@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("prometheus_client", reason="serving needs emotion-llama[serve]")
 
 from emotion_llama.errors import RequestError
-from emotion_llama.serve.page.actions import Given
+from emotion_llama.serve.page.actions import Choice, Given
 from emotion_llama.serve.page.sessions import Sessions
 from emotion_llama.serve.page.words import LANGUAGES, preferred, report_words, words
 
@@ -29,6 +29,12 @@ def test_every_language_says_the_same_things() -> None:
             assert text.strip() and sorted(re.findall(r"{\w+}", text)) == sorted(re.findall(r"{\w+}", english[name])), (
                 name
             )
+
+
+def test_the_page_asks_for_results_in_its_language() -> None:
+    choice = Choice(labels="mer6", own_labels=None)
+    for language in LANGUAGES:
+        assert choice.settings(words(language)["language"]).language == language
 
 
 def test_every_word_that_is_used_is_there_and_the_other_way_round() -> None:

@@ -172,7 +172,8 @@ def configured(folder: Path, *changes: str, **features: Any) -> TrainConfig:
 def trainer_of(config: TrainConfig) -> EmotionTrainer:
     """The trainer exactly as `run` puts it together."""
     material = prepare(config, extract(read_items(config), config).examples)
-    trainee = build(config.model, material.heads, sampler_for(config, material, "train"), seed=config.seed)
+    sampler = sampler_for(config, material, "train")
+    trainee = build(config.model, material.heads, sampler, seed=config.seed, code=config.samples.language)
     return make_trainer(config, trainee, material, Path(config.out))
 
 

@@ -29,6 +29,7 @@ from emotion_llama.analyze.results import build_analysis, build_material
 from emotion_llama.analyze.scoring import Inputs
 from emotion_llama.analyze.timeline.focus import Focus
 from emotion_llama.analyze.timeline.run import OnWindow, examine_over_time
+from emotion_llama.analyze.told import in_language
 from emotion_llama.clip import Analysis, Clip, Modality
 from emotion_llama.encoders.features import Features
 from emotion_llama.encoders.person import PersonBaseline
@@ -149,7 +150,8 @@ class EmotionLlama:
         With `settings.timeline` that is all there is to do, and it gives the result.
         """
         if settings.timeline:
-            return examine_over_time(self, clip, settings, on_window)
+            result = examine_over_time(self, clip, settings, on_window)
+            return Result(in_language(result.analysis, settings.language), result.material)
         watch = watch or Stopwatch()
         with watch.time("total"):
             beside = self.beside(clip, settings, watch) if focus is None else focus.beside
@@ -192,6 +194,8 @@ class EmotionLlama:
         if settings.person != "main" and clip.focus is None:
             notes = (*people_notes(percept, settings), *analysis.warnings)
             analysis = analysis.model_copy(update={"people": clip.people, "warnings": notes})
+        if clip.focus is None:  # otherwise the whole recording is told when all of it is there
+            analysis = in_language(analysis, settings.language)
         finder = self.parts.all_faces if settings.blur_faces else None
         return Result(analysis, build_material(percept, finder))
 

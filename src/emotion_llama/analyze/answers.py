@@ -28,6 +28,7 @@ class Answers:
     `trained`: labels the checkpoint was trained on. `zeros`: feature groups that were rows of zeros. `released`: the
     model is a converted release, which writes without capitals and full stops. `candidates`: the two likeliest labels
     where the model was not sure enough to give one. `gated`: inputs that cannot be trusted and were left out, and why.
+    `language`: what the model writes; where another one is asked for, its text tasks were not asked.
     """
 
     emotion: str | None
@@ -46,6 +47,7 @@ class Answers:
     candidates: tuple[str, ...] = ()
     attribution: Attribution | None = None
     gated: dict[Modality, str] = field(default_factory=dict)
+    language: str = "en"
 
     def shown(self, task: Task) -> str | None:
         """The text of a task as a person is to read it; `texts` holds it as it was written."""
@@ -78,8 +80,8 @@ class Scored:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """What is asked: no reason for an emotion that is not given."""
-        return tuple(task for task in self.settings.tasks if task != "reason" or not self.unsure)
+        """What is asked."""
+        return _asked_tasks(self.reader, self.settings, self.unsure)
 
     def questions(self) -> dict[Task, Question]:
         """What is to be written, by task; `emotion` only for the open set, where the words are the answer.
@@ -89,7 +91,10 @@ class Scored:
         best, most = self.best or self.likeliest, self.settings.max_new_tokens
         return {
             task: Question(
-                task, (best,) if task == "reason" else self.settings.labels, clues_for(self.percept, task, best), most
+                task,
+                (best,) if task == "reason" else self.settings.labels,
+                clues_for(self.percept, task, best, self.reader.language),
+                most,
             )
             for task in self.tasks
             if task != "emotion" or not self.settings.labels
@@ -122,7 +127,8 @@ def score(
     """Score the asked labels, and say what is to be written.
 
     Where the model is not as sure as `settings` ask for, the answer gets no `emotion` but two `candidates`, and no
-    reason is written: there is nothing to give reasons for.
+    reason is written: there is nothing to give reasons for. Nor are texts where another language than the model's is
+    asked for.
     """
     asked = settings.labels or OPEN_VOCABULARY
     with watch.time("score labels"):
@@ -187,7 +193,14 @@ def _answers(clip: Scored, texts: dict[Task, str]) -> Answers:
         stated=parse_emotion(texts["reason"], asked) if "reason" in texts else None,
         zeros=tuple(name for name in scored.prefix.features if name not in clip.inputs.features),
         attribution=clip.attribution,
+        language=clip.reader.language,
     )
+
+
+def _asked_tasks(reader: ClipReader, settings: AnalyzeSettings, unsure: bool) -> tuple[Task, ...]:
+    """Tasks that the model is asked. Its label is the same in every language; what it writes is in its own only."""
+    foreign = reader.language != settings.language
+    return tuple(x for x in settings.tasks if x == "emotion" or not (foreign or (x == "reason" and unsure)))
 
 
 def _best(settings: AnalyzeSettings, written: Mapping[Task, str], asked: tuple[str, ...], likeliest: str) -> str | None:
@@ -242,20 +255,21 @@ def _prompts(clip: Scored) -> dict[Task, str]:
             labels = (best,)
         if task == "emotion" and labels and settings.label_method == "likelihood":
             labels = label_orders(labels, settings.label_orders, settings.seed)[0]
-        clues = clues_for(clip.percept, task, best)
+        clues = clues_for(clip.percept, task, best, clip.reader.language)
         found[task] = clip.reader.prompt(clip.scores.prefix, task, labels, clues, settings.phrasing)
     return found
 
 
-def clues_for(percept: Percept, task: Task, emotion: str) -> tuple[str, ...]:
+def clues_for(percept: Percept, task: Task, emotion: str, code: str = "en") -> tuple[str, ...]:
     """Give the measured clues, in words, that a text task may use: those of its channel, or the most telling of all.
 
-    Those for a reason are the ones that it is to name, in its order; each says whether it speaks for `emotion`.
+    Those for a reason are the ones that it is to name, in its order; each says whether it speaks for `emotion`. `code`:
+    the language of the prompt.
     """
     if task == "emotion":
         return ()
     channels = {"reason": ("face", "voice", "words"), "visual": ("face", "scene"), "audio": ("voice", "words")}[task]
     observations = [o for o in percept.observations if o.channel in channels]
     if task == "reason":
-        return clue_phrases(reason_clues(observations, emotion), emotion)
-    return clue_phrases(choose_clues(observations))
+        return clue_phrases(reason_clues(observations, emotion), emotion, code)
+    return clue_phrases(choose_clues(observations), code=code)

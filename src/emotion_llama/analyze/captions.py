@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from emotion_llama.analyze.console import headline
 from emotion_llama.analyze.writers import one_line, write_text
 from emotion_llama.clip import Analysis, Transcript
+from emotion_llama.languages import ENGLISH, Language, language
 from emotion_llama.timeline import Stretch, Timeline
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def cues(result: Result) -> list[Cue]:
     analysis = result.analysis
     timeline = analysis.timeline
     if timeline is not None and timeline.stretches:
-        found = _of_stretches(timeline, analysis.transcript, span_s(result))
+        found = _of_stretches(timeline, analysis.transcript, span_s(result), language(analysis.language))
     else:
         found = _of_speech(analysis, span_s(result))
     return sorted(found, key=lambda cue: (cue.start_s, cue.end_s))
@@ -77,16 +78,16 @@ def _of_speech(analysis: Analysis, span: tuple[float, float]) -> list[Cue]:
     return [_cue(start, end, mark, text) for start, end, text in parts or [(*span, analysis.transcript.text or "")]]
 
 
-def _of_stretches(timeline: Timeline, transcript: Transcript, span: tuple[float, float]) -> list[Cue]:
+def _of_stretches(timeline: Timeline, transcript: Transcript, span: tuple[float, float], words: Language) -> list[Cue]:
     several = len({stretch.person for stretch in timeline.stretches}) > 1
     said = _said(transcript)
     spoken: dict[int | None, list[_Said]] = {}
-    for words in said:
-        spoken.setdefault(_stretch_of(words, timeline), []).append(words)
+    for one in said:
+        spoken.setdefault(_stretch_of(one, timeline), []).append(one)
     found = []
     for place, stretch in enumerate(timeline.stretches):
-        text = " ".join(words.text for words in spoken.get(place, ()))
-        mark = _mark(stretch.emotion, stretch.confidence, stretch.person if several else None)
+        text = " ".join(one.text for one in spoken.get(place, ()))
+        mark = _mark(words.shown(stretch.emotion), stretch.confidence, stretch.person if several else None, words)
         found.append(_cue(stretch.start_s, stretch.end_s, mark, text))
     found += _without_emotion(spoken.get(None, []))
     if not said and transcript.text:  # it is not known when: the words stand below the emotion all the time
@@ -125,8 +126,8 @@ def _without_emotion(said: Sequence[_Said]) -> list[Cue]:
     return [_cue(group[0].start_s, group[-1].end_s, "", " ".join(words.text for words in group)) for group in together]
 
 
-def _mark(emotion: str, confidence: float | None, person: int | None = None) -> str:
-    who = "" if person is None else f"person {person}: "
+def _mark(emotion: str, confidence: float | None, person: int | None = None, words: Language = ENGLISH) -> str:
+    who = "" if person is None else words.tell(f"person {person}") + ": "
     sure = "" if confidence is None else f" {confidence:.2f}"
     return f"[{who}{emotion}{sure}]"
 

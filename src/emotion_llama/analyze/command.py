@@ -16,6 +16,7 @@ from emotion_llama.analyze.render.plan import FilmPlan, film_style, single_targe
 from emotion_llama.clip import MODALITIES, TASKS, Clip
 from emotion_llama.errors import UsageError
 from emotion_llama.labels import parse_label_set
+from emotion_llama.languages import CODES
 from emotion_llama.prompt import LAYOUTS
 from emotion_llama.settings import AnalyzeSettings, FramePolicy, LabelMethod, Person
 
@@ -56,6 +57,7 @@ class Request:
     min_confidence: float | None = None
     max_risk: float | None = None
     person: str = "main"
+    language: str = "en"
     timeline: bool = False
     window_s: float = 6.0
     step_s: float = 3.0
@@ -112,6 +114,7 @@ def settings_of(request: Request) -> AnalyzeSettings:
                 "min_confidence": request.min_confidence,
                 "max_risk": request.max_risk,
                 "person": person_of(request.person),
+                "language": one_word(request.language, CODES, "--language"),
                 "timeline": request.timeline,
                 "window_s": request.window_s,
                 "step_s": request.step_s,

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from emotion_llama.analyze.face_figure import Overlay, whole_frame
+from emotion_llama.languages import ENGLISH, Language
 from emotion_llama.timeline import PersonEmotion, Role
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -45,27 +46,27 @@ def rows_of(
     return found
 
 
-def told(one: PersonEmotion | None) -> str:
+def told(one: PersonEmotion | None, words: Language = ENGLISH) -> str:
     """What a person shows in a role in a few letters: "happy 71 %"; "–" where they are never in it."""
     if one is None:
         return "–"
     if one.emotion is None or one.confidence is None:
-        return "not sure"
-    return f"{one.emotion} {100 * one.confidence:.0f} %"
+        return words.tell("not sure")
+    return f"{words.shown(one.emotion)} {100 * one.confidence:.0f} %"
 
 
-def show_people(people: Sequence[PersonEmotion], main: int | None, console: Console) -> None:
+def show_people(people: Sequence[PersonEmotion], main: int | None, console: Console, words: Language = ENGLISH) -> None:
     """Print the table of people; `main` is the number of the person whom the rest is about."""
     if not people:
         return
-    table = Table(title="People", title_justify="left", title_style="bold", box=None, padding=(0, 2))
+    table = Table(title=words.tell("People"), title_justify="left", title_style="bold", box=None, padding=(0, 2))
     for name in ("person", "seen", "speaks", "in all", "speaking", "listening"):
-        table.add_column(name, justify="right" if name in ("person", "seen", "speaks") else "left")
+        table.add_column(words.tell(name), justify="right" if name in ("person", "seen", "speaks") else "left")
     for row in rows_of(people):
         number = f"{row.person}{' *' if row.person == main else ''}"
-        emotions = (told(row.shown.get(role)) for role in ROLES)
+        emotions = (told(row.shown.get(role), words) for role in ROLES)
         table.add_row(number, f"{row.seen_s:.1f} s", f"{row.speaks_s:.1f} s", *emotions)
     console.print()
     console.print(table)
     if main is not None and len(rows_of(people)) > 1:
-        console.print("  * the rest is about this person", style="dim", highlight=False)
+        console.print("  " + words.tell("* the rest is about this person"), style="dim", highlight=False)

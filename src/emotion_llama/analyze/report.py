@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from emotion_llama.analyze.people_shown import rows_of, told
 from emotion_llama.analyze.timeline.page import page_of
 from emotion_llama.analyze.writers import unit_number, write_text
 from emotion_llama.clip import Analysis, Observation, VoiceMeasures
+from emotion_llama.languages import Language, language
 from emotion_llama.measurements import ACTION_UNITS, EXPRESSIONS, ActionUnitSeries, FaceBoxes, FaceMeasures, VoiceTrace
 
 if TYPE_CHECKING:  # files are written from results alone: no decoder is loaded for them
@@ -140,17 +141,15 @@ def report_of(drawing: Drawing) -> str:
     return templates("emotion_llama.analyze").get_template("report.html.j2").render(drawing)
 
 
-def templates(*packages: str, say: Callable[[str], str] = str) -> Environment:
-    """Templates that lie in packages, with the filters that show results; `say` puts their phrases in a language."""
+def templates(*packages: str) -> Environment:
+    """Templates that lie in packages, with the filters that show results."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader(package, ".") for package in packages]),
-        extensions=["jinja2.ext.i18n"],
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.install_gettext_callables(say, lambda one, many, n: say(one if n == 1 else many), newstyle=True)  # type: ignore[attr-defined]
     environment.filters.update(number=number, clock=charts.clock, measurement=measurement, told=told)
     return environment
 
@@ -159,27 +158,34 @@ def draw(analysis: Analysis, material: ReportMaterial) -> Drawing:
     """Give everything that a page shows of a result, by name: small pictures, paths, tables; the traces can go then."""
     axis = _axis(analysis, material)
     overlay = Overlay(material.mesh_px, _corners(material.box_px), _other_boxes(analysis))
-    frame = material.peak_rgb
+    frame, words = material.peak_rgb, language(analysis.language)
+    unit_names = {unit: words.tell(name) for unit, name in UNIT_NAMES.items()}
     return dict(
+        words=words,
+        say=words.tell,
+        named=words.shown,
+        named_all=words.labelled,
+        comma=words.reason.between,
+        stop=words.reason.sentence.format(text="") + words.reason.between_sentences,
         a=analysis,
         faces_hidden=material.faces_hidden,
         headline=headline(analysis),
         ranked=sorted(analysis.probabilities.items(), key=lambda pair: -pair[1]),
         frame=None if frame is None else whole_frame(frame, overlay),
         face=None if frame is None else close_up(frame, overlay),
-        units=_units(analysis),
+        units=_units(analysis, unit_names),
         max_intensity=MAX_INTENSITY,
         axis=axis,
-        strips=_strips(material, axis) if axis else [],
+        strips=_strips(material, axis, words) if axis else [],
         speech=charts.spans(material.trace.speech_s, axis) if axis and material.trace else [],
         peak_x=axis.x(analysis.peak_frame.time_s) if axis and analysis.peak_frame else None,
         rows=_time_table(material),
         expressions=EXPRESSIONS,
-        voice=_voice(analysis.voice),
-        evidence=_by_channel(analysis.evidence),
+        voice=_voice(analysis.voice, words),
+        evidence=_by_channel(analysis.evidence, words),
         people=rows_of(analysis.people, material.portraits),
         main_person=next((face.track for face in analysis.faces if face.main), None),
-        timeline=page_of(analysis.timeline, axis, UNIT_NAMES) if axis and analysis.timeline else None,
+        timeline=page_of(analysis.timeline, axis, unit_names, words) if axis and analysis.timeline else None,
     )
 
 
@@ -214,14 +220,18 @@ def _other_boxes(analysis: Analysis) -> tuple[tuple[float, float, float, float],
     return tuple(face.box_px for face in analysis.faces if not face.main and face.first_s <= time_s <= face.last_s)
 
 
-def _units(analysis: Analysis) -> list[tuple[int, str, float]]:
+def _units(analysis: Analysis, names: Mapping[int, str]) -> list[tuple[int, str, float]]:
     """Action units at the peak as (number, words, intensity), strongest first."""
     numbered = [(unit_number(name), intensity) for name, intensity in analysis.action_units.items()]
-    return [(unit, UNIT_NAMES.get(unit, ""), value) for unit, value in sorted(numbered, key=lambda pair: -pair[1])]
+    return [(unit, names.get(unit, ""), value) for unit, value in sorted(numbered, key=lambda pair: -pair[1])]
 
 
-def _strips(material: ReportMaterial, axis: charts.TimeAxis) -> list[Strip]:
-    return [*_sound_strips(material, axis), *_expression_strips(material, axis), *_unit_strips(material, axis)]
+def _strips(material: ReportMaterial, axis: charts.TimeAxis, words: Language) -> list[Strip]:
+    strips = [*_sound_strips(material, axis), *_expression_strips(material, axis), *_unit_strips(material, axis)]
+    return [
+        replace(one, name=words.label(words.tell(one.name)), note=words.tell(one.note), group=words.tell(one.group))
+        for one in strips
+    ]
 
 
 def _sound_strips(material: ReportMaterial, axis: charts.TimeAxis) -> list[Strip]:
@@ -282,14 +292,20 @@ def _pitch_at(voice: VoiceTrace | None, time_s: float) -> float | None:
     return f0_hz if np.isfinite(f0_hz) else None
 
 
-def _voice(voice: VoiceMeasures | None) -> list[tuple[str, str]]:
+def _voice(voice: VoiceMeasures | None, words: Language) -> list[tuple[str, str]]:
     """Measures that were taken, as (name, value with unit)."""
     if voice is None:
         return []
     taken = [(name, getattr(voice, field), unit) for field, name, unit in VOICE_ROWS]
-    return [(name, f"{number(value)} {unit}".strip()) for name, value, unit in taken if value is not None]
+    return [
+        (words.tell(name), f"{number(value)} {words.tell(unit)}".strip())
+        for name, value, unit in taken
+        if value is not None
+    ]
 
 
-def _by_channel(evidence: tuple[Observation, ...]) -> list[tuple[str, list[Observation]]]:
-    groups = [(title, [o for o in evidence if o.channel == channel]) for channel, title in _CHANNELS.items()]
+def _by_channel(evidence: tuple[Observation, ...], words: Language) -> list[tuple[str, list[Observation]]]:
+    groups = [
+        (words.tell(title), [o for o in evidence if o.channel == channel]) for channel, title in _CHANNELS.items()
+    ]
     return [(title, observations) for title, observations in groups if observations]

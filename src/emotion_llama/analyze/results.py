@@ -16,11 +16,12 @@ from emotion_llama.analyze.render.course import FaceCourse
 from emotion_llama.analyze.report import ReportMaterial
 from emotion_llama.analyze.scoring import PROMPT_WORDS
 from emotion_llama.analyze.warnings import answer_warnings, input_states, perception_warnings
-from emotion_llama.clip import Analysis, Face, PeakFrame, Provenance, Valence
+from emotion_llama.clip import Analysis, Face, PeakFrame, Provenance, Task, Valence
 from emotion_llama.labels import VALENCE_SOURCE, canonical, is_known, valence
 from emotion_llama.measurements import ACTION_UNITS, FaceMeasures
 from emotion_llama.perception.claim_check import Measured
-from emotion_llama.perception.compose import compose_reason
+from emotion_llama.perception.claim_table import languages
+from emotion_llama.perception.compose import compose_audio, compose_reason, compose_visual
 from emotion_llama.settings import AnalyzeSettings
 
 
@@ -45,7 +46,10 @@ def build_analysis(
     timings_s: Mapping[str, float],
     remarks: Sequence[str] = (),
 ) -> Analysis:
-    """Put one result together; `remarks` are warnings about how it was made."""
+    """Put one result together; `remarks` are warnings about how it was made.
+
+    Reasons and descriptions are in the language that is asked for, all else is English still (`told.in_language`).
+    """
     pleasantness = valence(answers.probabilities)
     measured = _measured(percept, settings)
     reasoning = _reasoning(percept, settings, answers, measured)
@@ -62,8 +66,8 @@ def build_analysis(
         label_scores=answers.scores,
         order_sensitivity=answers.order_sensitivity,
         reasoning=reasoning,
-        visual=answers.shown("visual"),
-        audio=answers.shown("audio"),
+        visual=_description("visual", percept, settings, answers),
+        audio=_description("audio", percept, settings, answers),
         evidence=with_sides(percept.observations, answers.emotion),
         claims=claims,
         claims_supported=supported_share(claims),
@@ -88,12 +92,15 @@ def _measured(percept: Percept, settings: AnalyzeSettings) -> Measured:
 
 
 def _reasoning(percept: Percept, settings: AnalyzeSettings, answers: Answers, measured: Measured) -> str | None:
-    """Give the model's reason; where it names none of the asked emotions, one composed from the measured clues.
+    """Give the model's reason; one composed from the measured clues where it names none of the asked emotions, or
+    where the model does not write the language that is asked for.
 
     With `verified`, sentences that measurements contradict are left out; where no sign is left to name, a composed
     reason takes their place. `raw` keeps what the model wrote, and a warning says which of these it is.
     """
     text = answers.shown("reason")
+    if answers.emotion is not None and answers.language != settings.language and "reason" in settings.tasks:
+        return _composed(percept, settings, answers.emotion)
     if text is None or answers.emotion is None:
         return text
     if answers.stated is None:
@@ -106,7 +113,15 @@ def _reasoning(percept: Percept, settings: AnalyzeSettings, answers: Answers, me
 
 def _composed(percept: Percept, settings: AnalyzeSettings, emotion: str) -> str:
     clues = [o for o in percept.observations if o.channel != "scene"]
-    return compose_reason(clues, emotion, random.Random(settings.seed), percept.transcript.text)
+    return compose_reason(clues, emotion, random.Random(settings.seed), percept.transcript.text, settings.language)
+
+
+def _description(task: Task, percept: Percept, settings: AnalyzeSettings, answers: Answers) -> str | None:
+    """Give the model's description of face or voice; a composed one where it does not write the language."""
+    if task not in settings.tasks or answers.language == settings.language:
+        return answers.shown(task)
+    compose = compose_visual if task == "visual" else compose_audio
+    return compose(percept.observations, random.Random(settings.seed), settings.language)
 
 
 def _faces(faces: FaceMeasures) -> list[Face]:
@@ -138,7 +153,7 @@ def _action_units(faces: FaceMeasures | None) -> dict[str, float]:
 
 
 def _warnings(percept: Percept, settings: AnalyzeSettings, answers: Answers, reasoning: str | None) -> list[str]:
-    found = list(perception_warnings(percept, settings))
+    found = list(perception_warnings(percept, settings, answers.language))
     if percept.transcript.text is not None and len(percept.transcript.text.split()) > PROMPT_WORDS:
         found.append(f"The model read only the first {PROMPT_WORDS} words; analyse shorter spans of a long recording.")
     if answers.zeros:
@@ -155,6 +170,13 @@ def _warnings(percept: Percept, settings: AnalyzeSettings, answers: Answers, rea
     found += answer_warnings(
         settings.labels, answers.trained, answers.probabilities, answers.label_mass, answers.order_sensitivity
     )
+    if reasoning is not None and settings.language not in languages():
+        found.append("The signs that the reason names were not checked: there is no table of claims for its language.")
+    if answers.language != settings.language and set(settings.tasks) != {"emotion"}:
+        found.append(
+            "The model does not write the language that was asked for: its reasons and descriptions were composed from "
+            "the measured clues and the label scores."
+        )
     if "reason" in answers.texts:
         if answers.stated is None:
             found.append(

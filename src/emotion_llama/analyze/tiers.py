@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from emotion_llama.analyze.captions import LEAST_S, span_s
 from emotion_llama.analyze.console import headline
 from emotion_llama.analyze.writers import one_line
+from emotion_llama.languages import language
 from emotion_llama.measurements import ACTION_UNITS, ActionUnitSeries
 from emotion_llama.perception.describe import MIN_CONFIDENCE, word_table
 from emotion_llama.timeline import Expression, Stretch
@@ -87,10 +88,11 @@ def _emotions(result: Result) -> dict[str, list[Interval]]:
         sure = result.analysis.confidence
         text = headline(result.analysis) + ("" if sure is None else f" {sure:.2f}")
         return {"emotion": [Interval(*span_s(result), text)]}
+    words = language(result.analysis.language)
     several = len({stretch.person for stretch in timeline.stretches}) > 1
     found: dict[str, list[Interval]] = {}
     for stretch in timeline.stretches:
-        text = f"{stretch.emotion} {stretch.confidence:.2f}"
+        text = f"{words.shown(stretch.emotion)} {stretch.confidence:.2f}"
         found.setdefault(_name("emotion", stretch, several), []).append(Interval(stretch.start_s, stretch.end_s, text))
     return dict(sorted(found.items()))
 

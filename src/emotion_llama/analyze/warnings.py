@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from emotion_llama.analyze.perceive import MIN_SOUND_S, Percept
 from emotion_llama.clip import InputState, Modality
 from emotion_llama.labels import canonical, is_known
+from emotion_llama.languages import language
 from emotion_llama.measurements import FaceMeasures, SoundMeasures
 from emotion_llama.settings import AnalyzeSettings
 
@@ -64,8 +65,8 @@ def _text_reason(percept: Percept, settings: AnalyzeSettings) -> str:
     return "there was no sound to transcribe and no transcript was given"
 
 
-def perception_warnings(percept: Percept, settings: AnalyzeSettings) -> Iterator[str]:
-    """Warn about the recording itself."""
+def perception_warnings(percept: Percept, settings: AnalyzeSettings, code: str = "en") -> Iterator[str]:
+    """Warn about the recording itself. `code`: the language that the model was trained in."""
     for notes in percept.notes:
         if notes.damaged:
             yield f"The file is damaged: {notes.reason}. Only what could be decoded was used."
@@ -76,7 +77,7 @@ def perception_warnings(percept: Percept, settings: AnalyzeSettings) -> Iterator
     if settings.action_units is not None and (percept.faces is None or percept.faces.main is None):
         yield "The action units that were given are not used: no face was found here to lay them on."
     if percept.sound is not None and "audio" not in settings.without:
-        yield from _sound_warnings(percept.sound)
+        yield from _sound_warnings(percept.sound, code)
 
 
 def _face_warnings(faces: FaceMeasures, percept: Percept, settings: AnalyzeSettings) -> Iterator[str]:
@@ -98,16 +99,16 @@ def _face_warnings(faces: FaceMeasures, percept: Percept, settings: AnalyzeSetti
         yield "Facial movements are measured against an average face: there were too few frames to learn this one."
 
 
-def _sound_warnings(sound: SoundMeasures) -> Iterator[str]:
+def _sound_warnings(sound: SoundMeasures, code: str) -> Iterator[str]:
     if sound.silent:
         yield "The sound track is silent; the voice says nothing about the emotion here."
     elif sound.voice is None:
         yield "No speech was found in the sound: the voice was not measured, and is not used where a face is seen."
     probability = sound.transcript.language_probability
-    if sound.transcript.language not in (None, "en") and probability is not None:
+    if sound.transcript.language not in (None, code) and probability is not None:
         yield (
             f"The speech was recognised as language {sound.transcript.language!r} ({probability:.0%}); "
-            "the model's words were trained on English."
+            f"the model's words were trained on {language(code).name}."
         )
 
 

@@ -84,6 +84,9 @@ def analyze(
         str,
         typer.Option(help="Of several people: main, active (who speaks most), a person's number, or all of them."),
     ] = "main",
+    language: Annotated[
+        str, typer.Option(help="Of reasons, evidence, warnings and shown labels: en or zh. Files keep English keys.")
+    ] = "en",
     timeline: Annotated[bool, typer.Option("--timeline", help="Emotion over time; recordings of any length.")] = False,
     window: Annotated[float, typer.Option(help="With --timeline: longest window, seconds.")] = 6.0,
     step: Annotated[float, typer.Option(help="With --timeline: from one window to the next, seconds.")] = 3.0,
@@ -132,6 +135,7 @@ def analyze(
         min_confidence=min_confidence,
         max_risk=max_risk,
         person=person,
+        language=language,
         timeline=timeline,
         window_s=window,
         step_s=step,

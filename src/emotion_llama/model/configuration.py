@@ -64,7 +64,7 @@ class EmotionLlamaConfig(PreTrainedConfig):  # type: ignore[misc]  # untyped lib
     prompt, tokenizer and order of tokens are their own (`prompt_official`). `layout`: the order they are asked in
     unless told otherwise. `zeros`: groups that are rows of zeros where a clip lacks them, as upstream has it; all
     others are left out. `mark_after_control`: how the released weights' tokenizer reads text behind a control string
-    (`model.segments`).
+    (`model.segments`). `language`: code of the language that it is asked in and answers in.
     """
 
     model_type = "emotion_llama"
@@ -91,6 +91,7 @@ class EmotionLlamaConfig(PreTrainedConfig):  # type: ignore[misc]  # untyped lib
         self.wording = kwargs.pop("wording", None) or "own"
         self.layout: Layout = kwargs.pop("layout", None) or "aligned"
         self.mark_after_control = bool(kwargs.pop("mark_after_control", True))
+        self.language: str = kwargs.pop("language", None) or "en"
         self.zeros = list(kwargs.pop("zeros", None) or ())
         kwargs.setdefault("tie_word_embeddings", bool(getattr(self.text_config, "tie_word_embeddings", False)))
         super().__init__(**kwargs)

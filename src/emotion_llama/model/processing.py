@@ -15,6 +15,7 @@ from transformers import AutoTokenizer
 
 from emotion_llama.clip import Task
 from emotion_llama.errors import ModelError, UsageError
+from emotion_llama.languages import language
 from emotion_llama.model.chat import frame_of
 from emotion_llama.model.configuration import EmotionLlamaConfig
 from emotion_llama.model.modeling import IGNORED
@@ -126,7 +127,12 @@ class EmotionLlamaProcessor:
             frame=self.frame,
             phrasing=phrasing,
             question=question,
+            code=self.config.language,
         )
+
+    def label(self, word: str) -> str:
+        """A label as this model reads and writes it: its name in the model's language."""
+        return language(self.config.language).label(word)
 
     def in_layout(self, layout: Layout | None) -> EmotionLlamaProcessor:
         """Give a processor for another layout; `None` = the configuration's own. Raises `UsageError` if unknown."""
@@ -192,7 +198,8 @@ class EmotionLlamaProcessor:
         rows, targets = [], []
         for sample in samples:
             prompt = self._prompt_ids(sample)
-            answer = [*self.answer_ids(sample.answer), self.end_id][:most_answer_tokens]
+            said = self.label(sample.answer) if sample.task == "emotion" else sample.answer
+            answer = [*self.answer_ids(said), self.end_id][:most_answer_tokens]
             self.check_length(sample.clip, len(prompt) + len(answer))
             rows.append(prompt + answer)
             targets.append([IGNORED] * len(prompt) + answer)

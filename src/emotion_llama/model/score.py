@@ -70,6 +70,11 @@ class ClipReader:
         self.processor = processor
         self._priors: dict[tuple[tuple[str, ...], int, int, bool | None, int], LabelLikelihoods] = {}
 
+    @property
+    def language(self) -> str:
+        """Code of the language that the model is asked in and answers in."""
+        return self.processor.config.language
+
     def in_layout(self, layout: Layout | None) -> ClipReader:
         """Give a reader of the same model for another layout; `None` = the configuration's own."""
         processor = self.processor.in_layout(layout)
@@ -179,7 +184,7 @@ class ClipReader:
         return self.write([self.begin(prefix, question)])[0]
 
     def _answers(self, labels: Sequence[str], end: bool | None) -> tuple[list[list[int]], bool]:
-        answers = [self.processor.answer_ids(label) for label in labels]
+        answers = [self.processor.answer_ids(self.processor.label(label)) for label in labels]
         if not answers or len({tuple(answer) for answer in answers}) < len(answers):
             raise ModelError(
                 f"labels to score: expected one or more different ones, found {', '.join(labels) or 'none'}"

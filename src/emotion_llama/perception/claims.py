@@ -1,6 +1,6 @@
 """What a text claims to see and hear: "his brows are furrowed and he speaks slowly" → AU04 present, speech rate low.
 
-English free text of any system, by one table, `claims.yaml`. A claim is a part of the face or of the voice together
+Free text of any system, by one table a language (`claim_table`). A claim is a part of the face or of the voice together
 with a state in the same clause, or a phrase that says it alone; quoted words are claims about what was said. Feelings
 ("she is sad", "an angry tone") are conclusions, not signs, and are no claims; a face that "looks angry" is one about
 the whole expression. `claim_check` compares claims with measurements.
@@ -218,7 +218,8 @@ def _clauses(masked: str) -> list[_Clause]:
     """Cut a text into clauses; every character belongs to one."""
     marks = [(m.start(), m.end(), True) for m in lexicon().sentence_end.finditer(masked)]
     marks += [(m.start(), m.end(), False) for m in lexicon().boundary.finditer(masked)]
-    parts = [(m.start(), m.end(), str(m.lastgroup)) for m in lexicon().part.finditer(masked)]
+    found = (m for part in lexicon().parts for m in part.finditer(masked))
+    parts = sorted((m.start(), m.end(), str(m.lastgroup)) for m in found)
     clauses, start, sentence = [], 0, 0
     for mark_start, _, ends in [*sorted(marks), (len(masked), len(masked), True)]:
         inside = tuple(part for part in parts if start <= part[0] < mark_start)

@@ -1,7 +1,8 @@
-"""Reasons put together from measured clues, without a language model.
+"""Reasons put together from measured clues, without a language model, in any language that has a file.
 
 Used to make training targets, and where the model's own text cannot be used (then marked as composed). A text holds
-only the clues it is given, joined by fixed words: nothing is invented, and nothing comes from the label alone.
+only the clues it is given, joined by the fixed words of the language file: nothing is invented, and nothing comes from
+the label alone. Observations come in English and are told in the language of the text.
 """
 
 from __future__ import annotations
@@ -11,54 +12,11 @@ from collections.abc import Sequence
 
 from emotion_llama.clip import Channel, Observation
 from emotion_llama.labels import canonical, is_known
+from emotion_llama.languages import Language, language
 from emotion_llama.perception.describe import WORDS_SOURCE, emotional_words, strength
 
-LABEL_FRAMES = (
-    "So the emotion is {label}.",
-    "Taken together, the emotion is {label}.",
-    "All in all, the emotion is {label}.",
-    "On balance, the emotion is {label}.",
-    "Overall, the emotion is {label}.",
-    "In conclusion, the emotion is {label}.",
-    "Therefore the emotion is {label}.",
-)
-FEELING_FRAMES = (
-    "So the person seems {feeling}.",
-    "Overall, the person seems {feeling}.",
-    "Therefore the person seems {feeling}.",
-    "Hence the person seems {feeling}.",
-    "In summary, the person seems {feeling}.",
-    "Thus the person seems {feeling}.",
-)
-"""How a reason ends; each is read back by `answer.parse_emotion`."""
-
-_FOR = ("{clues}, which speaks for it", "{clues}, which fits", "one sign for it is that {clues}")
-_FOR_SEVERAL = ("{clues}, which both speak for it", "{clues}, and both fit", "two signs for it are that {clues}")
-_AGAINST = ("{clues}, which speaks against it", "against it, {clues}", "{clues}, which does not fit")
-_BESIDES = ("besides, {clues}", "{clues}, which says little", "also, {clues}")
-_WEAK = "the measured signs are weak"
-_NONE_FOR = "no measured sign speaks for it"
 _REASON_CHOICE = 6
 """So many telling observations a reason chooses from."""
-_NO_FEELING_IN_WORDS = "the words name no feeling"
-
-# canonical names that are not said of a person as they stand; `None` = there is no such word
-_FEELINGS: dict[str, str | None] = {
-    "admiration": "admiring",
-    "approval": "approving",
-    "contempt": "contemptuous",
-    "desire": None,
-    "disapproval": "disapproving",
-    "disgust": "disgusted",
-    "doubt": "doubtful",
-    "fear": "afraid",
-    "grief": "grieving",
-    "love": "loving",
-    "optimism": "hopeful",
-    "realization": None,
-    "remorse": "remorseful",
-    "surprise": "surprised",
-}
 
 
 def choose_clues(observations: Sequence[Observation], limit: int = 4) -> tuple[Observation, ...]:
@@ -92,24 +50,29 @@ def reason_clues(observations: Sequence[Observation], emotion: str) -> tuple[Obs
     return chosen or telling[:1]
 
 
-def clue_phrases(observations: Sequence[Observation], emotion: str | None = None) -> tuple[str, ...]:
-    """Give the short texts that a prompt lists as clues.
+def clue_phrases(observations: Sequence[Observation], emotion: str | None = None, code: str = "en") -> tuple[str, ...]:
+    """Give the short texts that a prompt lists as clues, in a language.
 
     With `emotion`, the one that is to be explained, each says whether it speaks for it or for other emotions, in words
     that a reason can copy.
     """
+    words = language(code)
+    texts = [words.tell(o.text) for o in observations]
     if emotion is None:
-        return tuple(o.text for o in observations)
+        return tuple(texts)
     name = canonical(emotion) if is_known(emotion) else emotion
-    return tuple(f"{o.text}, which speaks {_side(o, name)} it" if o.supports else o.text for o in observations)
-
-
-def _side(observation: Observation, name: str) -> str:
-    return "for" if name in observation.supports else "against"
+    sides = [words.reason.clue_for if name in o.supports else words.reason.clue_against for o in observations]
+    return tuple(
+        side.format(clue=text) if o.supports else text for o, side, text in zip(observations, sides, texts, strict=True)
+    )
 
 
 def compose_reason(
-    observations: Sequence[Observation], emotion: str, rng: random.Random, transcript: str | None = None
+    observations: Sequence[Observation],
+    emotion: str,
+    rng: random.Random,
+    transcript: str | None = None,
+    code: str = "en",
 ) -> str:
     """Write two to four sentences that name the `reason_clues` of the given ones and end with `emotion`.
 
@@ -117,32 +80,34 @@ def compose_reason(
     no feeling, where our word list finds none. `rng` chooses among equal wordings.
     """
     name = canonical(emotion) if is_known(emotion) else emotion
-    told = reason_clues(observations, emotion)
+    told, words = reason_clues(observations, emotion), language(code)
+    fixed = words.reason
     speaking_for = [o for o in told if name in o.supports]
     against = [o for o in told if o.supports and name not in o.supports]
     sentences = []
     if speaking_for:
-        forms = _FOR_SEVERAL if len(speaking_for) == 2 else _FOR
-        sentences.append(rng.choice(forms).format(clues=_joined(speaking_for)))
-        sentences += [rng.choice(_AGAINST).format(clues=o.text) for o in against]
+        forms = fixed.two_for if len(speaking_for) == 2 else fixed.one_for
+        sentences.append(rng.choice(forms).format(clues=_joined(speaking_for, words)))
+        sentences += [_drawn(fixed.against, o, words, rng) for o in against]
     elif against:
-        sentences.append(f"{_NONE_FOR}; {rng.choice(_AGAINST).format(clues=against[0].text)}")
-        sentences += [rng.choice(_AGAINST).format(clues=o.text) for o in against[1:]]
+        sentences.append(fixed.between_parts.join([fixed.none_for, _drawn(fixed.against, against[0], words, rng)]))
+        sentences += [_drawn(fixed.against, o, words, rng) for o in against[1:]]
     else:
-        sentences.append("; ".join([_WEAK, *(rng.choice(_BESIDES).format(clues=o.text) for o in told)]))
+        sentences.append(fixed.between_parts.join([fixed.weak, *(_drawn(fixed.besides, o, words, rng) for o in told)]))
     if len(sentences) < 2 and _words_are_plain(observations, transcript) and rng.random() < 0.5:
-        sentences.append(_NO_FEELING_IN_WORDS)
-    return " ".join([*(_sentence(text) for text in sentences), _ending(emotion, name, rng)])
+        sentences.append(fixed.plain_words)
+    ending = _ending(emotion, name, words, rng)
+    return fixed.between_sentences.join([*(_sentence(text, words) for text in sentences), ending])
 
 
-def compose_visual(observations: Sequence[Observation], rng: random.Random) -> str:
+def compose_visual(observations: Sequence[Observation], rng: random.Random, code: str = "en") -> str:
     """Describe in one or two sentences what the face and the picture show; no emotion is concluded."""
-    return _description(observations, ("face", "scene"), "nothing of the face was measured", rng)
+    return _description(observations, ("face", "scene"), language(code).reason.no_face, rng, language(code))
 
 
-def compose_audio(observations: Sequence[Observation], rng: random.Random) -> str:
+def compose_audio(observations: Sequence[Observation], rng: random.Random, code: str = "en") -> str:
     """Describe in one or two sentences how the voice sounds; no emotion is concluded."""
-    return _description(observations, ("voice", "words"), "nothing of the voice was measured", rng)
+    return _description(observations, ("voice", "words"), language(code).reason.no_voice, rng, language(code))
 
 
 def _weight(observation: Observation) -> float:
@@ -154,14 +119,20 @@ def _weight(observation: Observation) -> float:
 
 
 def _description(
-    observations: Sequence[Observation], channels: tuple[Channel, ...], nothing: str, rng: random.Random
+    observations: Sequence[Observation],
+    channels: tuple[Channel, ...],
+    nothing: str,
+    rng: random.Random,
+    words: Language,
 ) -> str:
-    clues = [o for o in observations if o.channel in channels][:4]
+    # jaw and lips that move with speech are one sign in words
+    clues = list({o.text: o for o in observations if o.channel in channels}.values())[:4]
     if not clues:
-        return _sentence(nothing)
+        return _sentence(nothing, words)
     if len(clues) > 2 and rng.random() < 0.5:
-        return f"{_sentence(_joined(clues[:2]))} {_sentence(_joined(clues[2:]))}"
-    return _sentence(_joined(clues))
+        parts = [_sentence(_joined(some, words), words) for some in (clues[:2], clues[2:])]
+        return words.reason.between_sentences.join(parts)
+    return _sentence(_joined(clues, words), words)
 
 
 def _apart(clues: Sequence[Observation]) -> list[Observation]:
@@ -177,16 +148,23 @@ def _words_are_plain(observations: Sequence[Observation], transcript: str | None
     return bool(transcript and transcript.strip()) and not noticed and not emotional_words(transcript or "")
 
 
-def _ending(emotion: str, name: str, rng: random.Random) -> str:
-    feeling = _FEELINGS.get(name, name) if is_known(emotion) else None
-    frame = rng.choice((*LABEL_FRAMES, *FEELING_FRAMES) if feeling is not None else LABEL_FRAMES)
-    return frame.format(label=emotion, feeling=feeling)
+def _ending(emotion: str, name: str, words: Language, rng: random.Random) -> str:
+    fixed = words.reason
+    feeling = fixed.feelings.get(name, words.label(name)) if is_known(emotion) else None
+    endings = (*fixed.label_endings, *fixed.feeling_endings) if feeling is not None else fixed.label_endings
+    return rng.choice(endings).format(label=words.label(emotion), feeling=feeling)
 
 
-def _joined(clues: Sequence[Observation]) -> str:
-    texts = [o.text for o in clues]
-    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+def _drawn(forms: Sequence[str], clue: Observation, words: Language, rng: random.Random) -> str:
+    return rng.choice(forms).format(clues=words.tell(clue.text))
 
 
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
+def _joined(clues: Sequence[Observation], words: Language) -> str:
+    texts = [words.tell(o.text) for o in clues]
+    if len(texts) == 1:
+        return texts[0]
+    return words.reason.between.join(texts[:-1]) + words.reason.before_last + texts[-1]
+
+
+def _sentence(text: str, words: Language) -> str:
+    return words.reason.sentence.format(text=f"{text[:1].upper()}{text[1:]}" if words.reason.capital else text)

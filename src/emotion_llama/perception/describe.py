@@ -14,8 +14,10 @@ from typing import Literal
 
 import numpy as np
 
+from emotion_llama.answer import said_emotions
 from emotion_llama.clip import Observation, Transcript, VoiceMeasures
 from emotion_llama.labels import canonical
+from emotion_llama.languages import CODES
 from emotion_llama.measurements import ACTION_UNIT_SOURCE as ACTION_UNIT_SOURCE
 from emotion_llama.measurements import (
     ACTION_UNIT_SOURCES,
@@ -155,7 +157,10 @@ def describe_voice(sound: SoundMeasures, own: Mapping[str, OwnMedian] | None = N
 
 
 def describe_words(transcript: Transcript) -> list[Observation]:
-    """Say what was said, and mark openly emotional words (English, our own list). Not transcribed: an empty list."""
+    """Say what was said, and mark openly emotional words. Not transcribed: an empty list.
+
+    English words are our own list; of another language that has a file they are its names of the same emotions.
+    """
     if transcript.text is None:
         return []
     said = " ".join(transcript.text.split())
@@ -163,7 +168,7 @@ def describe_words(transcript: Transcript) -> list[Observation]:
         return [Observation(channel="words", text="nothing is said", source=transcript.source, name="words")]
     quote = said if len(said) <= _MAX_QUOTE else said[:_MAX_QUOTE].rsplit(" ", 1)[0] + " …"
     found = [Observation(channel="words", text=f"the words are “{quote}”", source=transcript.source, name="words")]
-    if transcript.language not in (None, "en"):
+    if transcript.language not in (None, *CODES):
         return found
     return found + [_emotional_word(word, emotion, transcript) for word, emotion in emotional_words(said).items()]
 
@@ -178,6 +183,9 @@ def emotional_words(text: str) -> dict[str, str]:
         # "not at all happy": a negation reaches three words
         if token in emotion_of and not table.negations.intersection(tokens[max(0, place - 3) : place]):
             found.setdefault(token, emotion_of[token])
+    for code in CODES[1:]:
+        said = said_emotions(text, code)
+        found |= {word: emotion for word, emotion in said.items() if emotion in table.words}
     return found
 
 
@@ -382,8 +390,12 @@ def _norm_words(own: OwnMedian, unit: str) -> str:
     return f"compared with the speaker's own median of {own.median:.2f} {unit} over {own.n} recordings"
 
 
+def _holds(spoken: str, word: str) -> bool:
+    return word in (_WORD.findall(spoken.lower()) if word.isascii() else spoken)
+
+
 def _emotional_word(word: str, emotion: str, transcript: Transcript) -> Observation:
-    spoken = [w for segment in transcript.segments for w in segment.words if word in _WORD.findall(w.text.lower())]
+    spoken = [w for segment in transcript.segments for w in segment.words if _holds(w.text, word)]
     return Observation(
         channel="words",
         text=f"“{word}” is an openly emotional word",

@@ -33,7 +33,7 @@ PERCEPTS = 4
 
 AFTER_PERCEPTION = (
     "labels", "tasks", "label_orders", "max_new_tokens", "phrasing", "layout", "label_method", "verified",
-    "attribution", "min_confidence", "max_risk", "gate", "baseline", "blur_faces",
+    "attribution", "min_confidence", "max_risk", "gate", "baseline", "blur_faces", "language",
 )  # fmt: skip
 """Settings that change nothing of what is perceived."""
 
@@ -47,8 +47,10 @@ class _Remembered:
 
 
 class _Memory:
-    """The last clips that were perceived, for all threads. Pictures of a camera, which come by the second, have a memory
-    of their own, or they would drive recordings out."""
+    """The last clips that were perceived, for all threads.
+
+    Pictures of a camera, which come by the second, have a memory of their own, or they would drive recordings out.
+    """
 
     def __init__(self) -> None:
         self._turn = threading.Lock()

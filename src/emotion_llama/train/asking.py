@@ -110,25 +110,35 @@ def clues_for(
     return reason_clues(heard, labels[0]) if _is_told(task, labels) else choose_clues(heard, limit)
 
 
-def phrases_for(task: Task, clues: Sequence[Observation], labels: Sequence[str]) -> tuple[str, ...]:
-    """Put the clues of a text task into the words of its prompt.
+def phrases_for(task: Task, clues: Sequence[Observation], labels: Sequence[str], code: str = "en") -> tuple[str, ...]:
+    """Put the clues of a text task into the words of its prompt, in a language.
 
     A reason that is asked for one label is told which clues speak for it, as `analyze` tells it.
     """
-    return clue_phrases(clues, labels[0] if _is_told(task, labels) else None)
+    return clue_phrases(clues, labels[0] if _is_told(task, labels) else None, code)
 
 
 def _is_told(task: Task, labels: Sequence[str]) -> bool:
     return task == "reason" and len(labels) == 1
 
 
-def composed(task: Task, clues: Sequence[Observation], label: str, rng: random.Random, transcript: str | None) -> str:
-    """Compose the target text of a task from its clues; the label itself for `emotion`."""
+def composed(
+    task: Task,
+    clues: Sequence[Observation],
+    label: str,
+    rng: random.Random,
+    transcript: str | None,
+    code: str = "en",
+) -> str:
+    """Compose the target text of a task from its clues, in a language; the label itself for `emotion`.
+
+    That is an answer's key, not its wording: the processor writes it in the model's language.
+    """
     if task == "emotion":
         return label
     if task == "reason":
-        return compose_reason(clues, label, rng, transcript)
-    return compose_visual(clues, rng) if task == "visual" else compose_audio(clues, rng)
+        return compose_reason(clues, label, rng, transcript, code)
+    return compose_visual(clues, rng, code) if task == "visual" else compose_audio(clues, rng, code)
 
 
 def features_of(

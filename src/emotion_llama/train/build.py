@@ -44,15 +44,24 @@ def build(
     *,
     seed: int,
     device: str = "cpu",
+    code: str = "en",
 ) -> Trainee:
     """Make the model of a run, reproducibly by `seed`; shapes and standardisation are those of the sampler's samples.
+
+    `code`: the language that its samples are in, and that it is asked in from then on.
 
     Raises `ModelError` for a checkpoint of another architecture, `ManifestError` for a group that no sample has.
     """
     torch.manual_seed(seed)
     dtype = choose_dtype(settings.dtype, device)
     if settings.init is not None:
-        return _go_on(settings, device, dtype)
+        trainee = _go_on(settings, device, dtype)
+        if trainee.model.config.wording == "official" and code != "en":
+            raise ModelError(
+                f"init {settings.init}: released weights know their own English prompt only; leave language out"
+            )
+        trainee.model.config.language = trainee.processor.config.language = code
+        return trainee
     folder = llm_folder(settings.llm)
     seen = _statistics(sampler, [group.name for group in settings.features if group.head is None])
     groups = tuple(_group(group, heads, seen) for group in settings.features)
@@ -64,6 +73,7 @@ def build(
         llm=settings.llm,
         placeholder=settings.placeholder,
         encoders=dict(settings.encoders),
+        language=code,
     )
     model = new_model(config, folder, lora, device=device, dtype=dtype, quantize=settings.quantize)
     processor = EmotionLlamaProcessor.from_pretrained(folder, model.config)
@@ -217,7 +227,7 @@ def start_from_words(
     if projector.kind != "linear":
         return
     words = cast(nn.Embedding, model.get_input_embeddings()).weight
-    columns = [words[processor.answer_ids(label)].float().mean(dim=0) for label in labels]
+    columns = [words[processor.answer_ids(processor.label(label))].float().mean(dim=0) for label in labels]
     layer = cast(nn.Linear, projector.layers[-1])
     layer.weight.copy_(torch.stack(columns, dim=1))  # (D, K)
     layer.bias.zero_()

@@ -117,7 +117,7 @@ def sample_of(
     channels = {channel for name in inputs for channel in sensed[name]}
     observations = [o for o in example.observations if o.channel in channels]
     clues = clues_for(task, observations, settings.clues, labels)
-    answer = composed(task, clues, label, rng, words)
+    answer = composed(task, clues, label, rng, words, settings.language)
     if task == "reason" and example.reasoning is not None:
         answer = example.reasoning
     features = hide_some(rng, features_of(example, groups, opinions, inputs), groups, settings)
@@ -128,7 +128,7 @@ def sample_of(
         transcript=words,
         answer=answer,
         features=features,
-        clues=phrases_for(task, clues, labels),
+        clues=phrases_for(task, clues, labels, settings.language),
         source=example.source,
     )
 

@@ -141,9 +141,9 @@ class Combiner:
             task=task,
             labels=labels,
             transcript=words,
-            clues=phrases_for(task, clues, labels),
+            clues=phrases_for(task, clues, labels, self.settings.language),
             features=hide_some(rng, self._features(rng, voice, face), self.groups, self.settings),
-            answer=composed(task, clues, label, rng, words),
+            answer=composed(task, clues, label, rng, words, self.settings.language),
             source="combinations",
         )
 

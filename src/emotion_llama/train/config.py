@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from emotion_llama.clip import Modality
+from emotion_llama.languages import CODES
 from emotion_llama.model.configuration import ProjectorKind
 from emotion_llama.settings import Settings
 from emotion_llama.train.augment import AugmentSettings
@@ -25,6 +26,12 @@ def _some_task(mix: dict[SampleTask, float]) -> dict[SampleTask, float]:
     if min(mix.values(), default=0.0) < 0 or sum(mix.values()) <= 0:
         raise ValueError(f"tasks: expected shares of 0 or more, one of them above 0, found {mix}")
     return mix
+
+
+def _known_language(code: str) -> str:
+    if code not in CODES:
+        raise ValueError(f"language: choose from {', '.join(CODES)}, found {code!r}")
+    return code
 
 
 TaskMix = Annotated[dict[SampleTask, float], AfterValidator(_some_task)]
@@ -209,6 +216,7 @@ class SampleSettings(Settings):
     each column's spread; `feature_drop`: chance to hide a feature group, by its name; never all groups of an input.
     `official_answers`: answers are learned as the released code cleans them, lower-case and without full stops.
     `told`: share of the reasons that are asked with the right label alone, as `analyze` asks why the label it scored.
+    `language`: what questions and answers are in (a code of `languages.CODES`); the checkpoint is then asked in it.
     """
 
     mix: Literal["clips", "combine"] = "clips"
@@ -226,6 +234,7 @@ class SampleSettings(Settings):
     feature_drop: dict[str, Chance] = {}
     official_answers: bool = False
     told: float = Field(default=0.75, ge=0.0, le=1.0)
+    language: Annotated[str, AfterValidator(_known_language)] = "en"
     clues: int = Field(default=4, ge=1)
 
 
@@ -358,6 +367,8 @@ class TrainConfig(Settings):
                 f"method {self.method}: steps, batches and rates are set in preference (steps, trl), and no checkpoint "
                 "is chosen by a score; leave schedule and validation out"
             )
+        if self.samples.language != "en":
+            raise ValueError(f"method {self.method}: answers to prefer are English so far; leave samples.language out")
         if self.samples.mix != "clips" or self.samples.feature_noise > 0:
             raise ValueError(f"method {self.method}: clips are asked as they are; leave mix and feature_noise out")
         return self

@@ -51,7 +51,14 @@ def run(config: TrainConfig, *, jobs: int = 1) -> Path:
     say_extracted(extracted, items)
     material = prepare(config, extracted.examples)
     sampler = sampler_for(config, material, "train")
-    trainee = build(config.model, material.heads, sampler, seed=config.seed, device=_device(state))
+    trainee = build(
+        config.model,
+        material.heads,
+        sampler,
+        seed=config.seed,
+        device=_device(state),
+        code=config.samples.language,
+    )
     ask, facts = (_learn if config.method == "sft" else _prefer)(config, trainee, material, out)
     facts |= _finish(config, ask, material, out)
     facts["left_out"] = [f"{one.clip}: {one.reason}" for one in (*extracted.left_out, *material.left_out)]

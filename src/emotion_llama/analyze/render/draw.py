@@ -18,6 +18,7 @@ from emotion_llama.analyze.render.plates import Bar, bars_height_px, bars_plate,
 from emotion_llama.analyze.render.subtitles import cue_at, subtitles
 from emotion_llama.analyze.report import MAX_INTENSITY, UNIT_NAMES
 from emotion_llama.clip import Analysis
+from emotion_llama.languages import language
 from emotion_llama.measurements import ACTION_UNITS
 from emotion_llama.timeline import Window
 
@@ -91,18 +92,21 @@ class Painter:
         cv2.rectangle(rgb, (x0, y0), (x1, y1), SHADE_RGB, thin + 2)
         cv2.rectangle(rgb, (x0, y0), (x1, y1), BOX_RGB, thin if face.main else 1)
         if self._several and self._width >= LEAST_WIDTH_PX:
-            plate = text_plate(f"person {face.track}", self._letter_px, self._width)
+            plate = text_plate(self._say(f"person {face.track}"), self._letter_px, self._width)
             lay(rgb, plate, x0, y0 - plate.shape[0] if y0 >= plate.shape[0] else y1)
 
     def _emotion(self, rgb: NDArray[np.uint8], window: Window | None) -> None:
         """The emotion of the moment where the course of time is known, else of the whole recording."""
         one = self._analysis if window is None else window
-        name = headline(self._analysis) if window is None else window.emotion or "not sure"
+        words = language(self._analysis.language)
+        name = headline(self._analysis)
+        if window is not None:
+            name = words.tell("not sure") if window.emotion is None else words.shown(window.emotion)
         sure = "" if one.confidence is None else f"  {one.confidence:.0%}"
         rows = self._rows(self._margin, self._panel_px, len(self._order))
         bars = tuple(
             Bar(
-                label,
+                words.label(label),
                 one.probabilities.get(label, 0.0),
                 f"{one.probabilities.get(label, 0.0):.0%}",
                 label == one.emotion,
@@ -124,11 +128,18 @@ class Painter:
         if sizes is None or not shown:
             return
         bars = tuple(
-            Bar(f"AU{unit:02d} {UNIT_NAMES[unit]}" if wide else f"AU{unit:02d}", value / MAX_INTENSITY, f"{value:.1f}")
+            Bar(
+                f"AU{unit:02d} {self._say(UNIT_NAMES[unit])}" if wide else f"AU{unit:02d}",
+                value / MAX_INTENSITY,
+                f"{value:.1f}",
+            )
             for unit, value in ((unit, round(float(sizes[ACTION_UNITS.index(unit)]), 1)) for unit in shown)
         )
-        plate = bars_plate("Face moves", bars, self._letter_px, width)
+        plate = bars_plate(self._say("Face moves"), bars, self._letter_px, width)
         lay(rgb, plate, left, self._top_px(left, width, plate.shape[0]))
+
+    def _say(self, text: str) -> str:
+        return language(self._analysis.language).tell(text)
 
     def _top_px(self, left_px: int, width_px: int, height_px: int) -> int:
         """Where a plate stands: at the top, or above what is said where it covers less of the faces there."""

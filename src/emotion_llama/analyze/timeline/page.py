@@ -10,6 +10,7 @@ import numpy as np
 from emotion_llama.analyze.charts import HEIGHT, MAX_POINTS, TimeAxis, clock
 from emotion_llama.analyze.timeline.colours import all_of, emotions_of
 from emotion_llama.analyze.timeline.strip import strips_of
+from emotion_llama.languages import ENGLISH, Language
 from emotion_llama.timeline import Expression, Stretch, Timeline, Window
 
 MOST_UNITS = 8
@@ -61,19 +62,19 @@ class TimelinePage:
     left_out: int
 
 
-def page_of(timeline: Timeline, axis: TimeAxis, unit_names: dict[int, str]) -> TimelinePage:
-    """Lay the timeline out on an axis; `unit_names`: action units in words."""
+def page_of(timeline: Timeline, axis: TimeAxis, unit_names: dict[int, str], words: Language = ENGLISH) -> TimelinePage:
+    """Lay the timeline out on an axis; `unit_names`: action units in words. Titles and names are in a language."""
     labels = list(next((w.probabilities for w in timeline.windows if w.probabilities), {}))
     colours = all_of(labels)
     table = sorted(timeline.stretches, key=lambda one: one.start_s - one.end_s)[:MOST_STRETCHES]
     return TimelinePage(
         layers=tuple(_layers(timeline.windows, labels, colours, axis)),
         stretches=tuple(
-            Row(name, "", tuple(_stretch(one, axis, colours) for one in ones))
+            Row(words.tell(name), "", tuple(_stretch(one, axis, colours, words) for one in ones))
             for name, ones in strips_of(timeline.stretches)
             if ones
         ),
-        expressions=tuple(_unit_rows(timeline.expressions, axis, unit_names)),
+        expressions=tuple(_unit_rows(timeline.expressions, axis, unit_names, words)),
         cuts_x=tuple(sorted({round(axis.x(cut_s)) for cut_s in timeline.cuts_s})),
         emotions=tuple(emotions_of(timeline)),
         transitions=tuple(_transitions(timeline)),
@@ -126,8 +127,8 @@ def _thinned(run: list[Window]) -> list[Window]:
     return [run[round(place)] for place in np.linspace(0, len(run) - 1, MAX_POINTS)]
 
 
-def _stretch(one: Stretch, axis: TimeAxis, colours: dict[str, str]) -> Shape:
-    title = f"{one.emotion} {one.confidence:.0%}, {clock(one.start_s)} to {clock(one.end_s)}"
+def _stretch(one: Stretch, axis: TimeAxis, colours: dict[str, str], words: Language) -> Shape:
+    title = f"{words.shown(one.emotion)} {one.confidence:.0%}, {clock(one.start_s)}–{clock(one.end_s)}"
     return _shape(one.start_s, one.end_s, axis, title, colours[one.emotion])
 
 
@@ -138,7 +139,9 @@ def _shape(
     return Shape(round(x, 1), round(max(axis.x(end_s) - x, LEAST_WIDTH), 1), title, colour, mark)
 
 
-def _unit_rows(moves: Sequence[Expression], axis: TimeAxis, unit_names: dict[int, str]) -> Iterable[Row]:
+def _unit_rows(
+    moves: Sequence[Expression], axis: TimeAxis, unit_names: dict[int, str], words: Language
+) -> Iterable[Row]:
     """A row for each of the units that move most of the time."""
     lasts: dict[str, float] = {}
     for move in moves:
@@ -146,18 +149,16 @@ def _unit_rows(moves: Sequence[Expression], axis: TimeAxis, unit_names: dict[int
     for unit in sorted(lasts, key=lambda unit: -lasts[unit])[:MOST_UNITS]:
         mine = _visible([move for move in moves if move.unit == unit], axis)
         shapes = [
-            _shape(
-                move.onset_s,
-                move.offset_s,
-                axis,
-                f"{unit}: onset {clock(move.onset_s)}, apex {clock(move.apex_s)} ({move.intensity:.1f} of 5), "
-                f"offset {clock(move.offset_s)}",
-                mark=round(axis.x(move.apex_s), 1),
-            )
+            _shape(move.onset_s, move.offset_s, axis, words.tell(_course(move)), mark=round(axis.x(move.apex_s), 1))
             for move in mine
         ]
         count = sum(move.unit == unit for move in moves)
         yield Row(unit_names.get(int(unit.removeprefix("AU")), unit), f"{unit}, {count}×", tuple(shapes))
+
+
+def _course(move: Expression) -> str:
+    times = [clock(time_s) for time_s in (move.onset_s, move.apex_s, move.offset_s)]
+    return f"{move.unit}: onset {times[0]}, apex {times[1]} ({move.intensity:.1f} of 5), offset {times[2]}"
 
 
 def _visible(moves: Sequence[Expression], axis: TimeAxis) -> list[Expression]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
 from emotion_llama.analyze.console import printable
 from emotion_llama.analyze.timeline.colours import colours_of, marks_of
 from emotion_llama.analyze.timeline.journal import minutes
+from emotion_llama.languages import ENGLISH, Language
 from emotion_llama.timeline import Stretch, Timeline
 
 MOST_ROWS = 20
@@ -20,26 +22,32 @@ TICK_COLUMNS = 12
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 
 
-def show_timeline(timeline: Timeline, span_s: tuple[float, float], console: Console) -> None:
+def show_timeline(timeline: Timeline, span_s: tuple[float, float], console: Console, words: Language = ENGLISH) -> None:
     """Print strips, axis, legend and stretches; `span_s`: from when to when was looked at."""
     console.print()
-    console.print(Text("Over time", style="bold"))
+    console.print(Text(words.tell("Over time"), style="bold"))
     if not timeline.stretches:
-        console.print(Text("  no emotion lasts: nobody is seen or heard, or no window was sure enough"))
+        console.print(
+            Text("  " + words.tell("no emotion lasts: nobody is seen or heard, or no window was sure enough"))
+        )
         return
     colours, marks = colours_of(timeline), marks_of(timeline)
-    strips = strips_of(timeline.stretches)
-    head = max(len(name) for name, _ in strips)
+    strips = [(words.tell(name), stretches) for name, stretches in strips_of(timeline.stretches)]
+    head = max(cell_len(name) for name, _ in strips)
     width = max(NARROWEST, console.width - 4 - head)
     for name, stretches in strips:
-        row = Text(f"  {name:>{head}} ").append(strip(stretches, span_s, width, colours, marks))
+        row = Text("  " + " " * (head - cell_len(name)) + name + " ").append(
+            strip(stretches, span_s, width, colours, marks)
+        )
         console.print(row, no_wrap=True, overflow="crop")
     console.print(Text("  " + " " * head + " " + axis(span_s, width), style="dim"), no_wrap=True, overflow="crop")
     legend = Text(" ")
     for name, colour in colours.items():
-        legend.append(" ").append(f" {marks[name]} ", style=f"black on {colour}").append(f" {printable(name)} ")
+        legend.append(" ").append(f" {marks[name]} ", style=f"black on {colour}").append(
+            f" {printable(words.shown(name))} "
+        )
     console.print(legend)
-    _show_table(timeline, console)
+    _show_table(timeline, console, words)
 
 
 def strips_of(stretches: Sequence[Stretch]) -> list[tuple[str, list[Stretch]]]:
@@ -99,7 +107,7 @@ def axis(span_s: tuple[float, float], width: int) -> str:
     return line
 
 
-def _show_table(timeline: Timeline, console: Console) -> None:
+def _show_table(timeline: Timeline, console: Console, words: Language) -> None:
     people = len({one.person for one in timeline.stretches}) > 1
     ranked = sorted(timeline.stretches, key=lambda one: one.start_s)
     rows = ranked if len(ranked) <= MOST_ROWS else _longest(ranked)
@@ -108,15 +116,16 @@ def _show_table(timeline: Timeline, console: Console) -> None:
         when = f"{minutes(one.start_s)}–{minutes(one.end_s)}"
         text = (
             Text(f"  {when:>15}  ")
-            .append(f"{printable(one.emotion):<10}", style="bold")
+            .append(printable(words.shown(one.emotion)).ljust(10), style="bold")
             .append(f" {one.confidence:4.0%}")
         )
-        text.append(f"  surest at {minutes(one.peak_s)}", style="dim")
+        text.append("  " + words.tell(f"surest at {minutes(one.peak_s)}"), style="dim")
         if people and one.person is not None:
-            text.append(f"  person {one.person}", style="dim")
+            text.append("  " + words.tell(f"person {one.person}"), style="dim")
         console.print(text, no_wrap=True, overflow="crop")
     if len(rows) < len(ranked):
-        console.print(Text(f"  the {len(rows)} longest of {len(ranked)} stretches; all are in the JSON", style="dim"))
+        left_out = words.tell(f"the {len(rows)} longest of {len(ranked)} stretches; all are in the JSON")
+        console.print(Text("  " + left_out, style="dim"))
 
 
 def _longest(stretches: Sequence[Stretch]) -> list[Stretch]:

@@ -55,10 +55,11 @@ class Choice:
         """The label set as the command line takes it."""
         return (self.own_labels or "") if self.labels == OWN else self.labels
 
-    def settings(self) -> AnalyzeSettings:
-        """The settings. Raises `RequestError`, `UsageError` for what does not go together."""
+    def settings(self, language: str = "en") -> AnalyzeSettings:
+        """The settings; `language`: of the texts. Raises `RequestError`, `UsageError` for what does not go together."""
         asked = {"labels": list(parse_label_set(self.label_words)), "tasks": list(self.tasks) or ["emotion"],
-                 "without": list(self.without), "timeline": self.timeline, "person": self.person}  # fmt: skip
+                 "without": list(self.without), "timeline": self.timeline, "person": self.person,
+                 "language": language}  # fmt: skip
         return checked_body(asked, AnalyzeBody).settings()
 
 
@@ -157,17 +158,22 @@ class Actions:
         clip = given.clip()
         if clip is None:
             raise RequestError(self.words["player_empty"], status=422, kind="wrong_request")
-        written, last = "", None
+        last: Event | None = None
+        written: dict[str, str] = {}  # several tasks are written at the same time
         windows: list[Window] = []
-        async for event in ask(self.service, clip, choice.settings(), drawn=True, gone=given.gone):
+        settings = choice.settings(self.words["language"])
+        async for event in ask(self.service, clip, settings, drawn=True, gone=given.gone):
             if isinstance(event, Done):
                 assert event.drawing is not None, "it was asked for"
                 yield event.drawing
                 return
             if isinstance(event, Finished):
                 windows.append(event.window)
-            written, last = _follow(event, written, last)
-            yield progress_html(last, written, self.words, windows)
+            elif isinstance(event, Text):
+                written[event.task] = written.get(event.task, "") + event.piece
+            else:
+                last = event
+            yield progress_html(last, "\n".join(written.values()), self.words, windows)
 
     def _refusal(self, error: Exception) -> str:
         return refusal_html(self._known(error), self.words)
@@ -183,12 +189,6 @@ class Actions:
 def _turn(role: str, text: str) -> dict[str, Any]:
     """A message of the chat, which is shown as HTML."""
     return {"role": role, "content": escape(text)}
-
-
-def _follow(event: Event, written: str, last: Event | None) -> tuple[str, Event | None]:
-    if isinstance(event, Text):
-        return written + event.piece, last
-    return written, last if isinstance(event, Finished) else event
 
 
 def _told(choice: Choice, words: Words) -> str:

@@ -65,7 +65,9 @@ class Live:
         try:
             await save_data(uri, None, path)
             clip = Clip(clip="camera", path=path)
-            async for event in ask(self.service, clip, _settings(labels), drawn=True, fleeting=True, gone=gone):
+            async for event in ask(
+                self.service, clip, _settings(labels, self.words["language"]), drawn=True, fleeting=True, gone=gone
+            ):
                 if isinstance(event, Done):
                     assert event.drawing is not None, "it was asked for"
                     took_ms = 1000 * (time.perf_counter() - received_s)
@@ -86,8 +88,8 @@ class Live:
         return live_note_html(f"{self.words['failed']}. {refusal}", trouble=True)
 
 
-def _settings(labels: str) -> AnalyzeSettings:
+def _settings(labels: str, language: str) -> AnalyzeSettings:
     """The settings. Raises `RequestError`, `UsageError` for labels that are none."""
     asked = {"labels": list(parse_label_set(labels)), "tasks": ["emotion"], "without": ["audio", "text"],
-             "transcribe": False}  # fmt: skip
+             "transcribe": False, "language": language}  # fmt: skip
     return checked_body(asked, AnalyzeBody).settings()

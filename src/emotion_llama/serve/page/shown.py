@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
-from jinja2 import Environment, Template
+from jinja2 import Template
 
 from emotion_llama.analyze.console import headline
 from emotion_llama.analyze.face_figure import Overlay, whole_frame
@@ -21,8 +21,9 @@ from emotion_llama.analyze.timeline.colours import all_of
 from emotion_llama.analyze.writers import write_csv
 from emotion_llama.clip import Analysis
 from emotion_llama.errors import RequestError
+from emotion_llama.languages import language
 from emotion_llama.serve.model import Faces
-from emotion_llama.serve.page.words import Words, report_words
+from emotion_llama.serve.page.words import Words
 from emotion_llama.serve.ticket import Event, Stage, Waiting
 from emotion_llama.timeline import Window
 
@@ -34,30 +35,25 @@ MOST_BAND = 120
 
 
 @cache
-def _environment(language: str) -> Environment:
-    said = report_words(language)
-    return templates("emotion_llama.serve.page", "emotion_llama.analyze", say=lambda phrase: said.get(phrase, phrase))
-
-
-def _template(name: str, words: Words) -> Template:
-    return _environment(words["language"]).get_template(f"{name}.html.j2")
+def _template(name: str) -> Template:
+    return templates("emotion_llama.serve.page", "emotion_llama.analyze").get_template(f"{name}.html.j2")
 
 
 def result_html(drawing: Drawing, words: Words) -> str:
     """The answer: emotion, reasons, warnings, probabilities, the frame; and files to download."""
     shown = {**drawing, "w": words, "small": False, "heading": None, "downloads": _files(drawing), "seekable": True}
-    return _template("result", words).render(shown)
+    return _template("result").render(shown)
 
 
 def details_html(drawing: Drawing, words: Words) -> str:
     """What the answer rests on: curves over time, words, evidence, facial actions, timings."""
-    return _template("details", words).render({**drawing, "w": words})
+    return _template("details").render({**drawing, "w": words})
 
 
 def compared_html(sides: Mapping[str, Drawing], words: Words) -> str:
     """Two results side by side, by their headings: what differs, without pictures and curves."""
     columns = [
-        _template("result", words).render({**drawing, "w": words, "small": True, "heading": heading, "downloads": ()})
+        _template("result").render({**drawing, "w": words, "small": True, "heading": heading, "downloads": ()})
         for heading, drawing in sides.items()
     ]
     return f'<div class="el-two">{"".join(columns)}</div>'
@@ -72,12 +68,12 @@ def faces_html(faces: Faces, words: Words) -> str:
     first, *others = [(float(x0), float(y0), float(x1), float(y1)) for x0, y0, x1, y1 in corners]
     figure = whole_frame(faces.rgb, Overlay(box_px=first, other_boxes_px=tuple(others)))
     alt = words["faces_alt"].format(count=len(faces.boxes))
-    return f'<div class="el-result el-faces">{_template("macros", words).module.picture(figure, alt)}</div>'  # type: ignore[attr-defined]
+    return f'<div class="el-result el-faces">{_template("macros").module.picture(figure, alt)}</div>'  # type: ignore[attr-defined]
 
 
 def live_html(drawing: Drawing, words: Words) -> str:
     """What a picture of the camera shows: emotion, probabilities, the face in its box; or that there is no face."""
-    return _template("live", words).render({**drawing, "w": words})
+    return _template("live").render({**drawing, "w": words})
 
 
 def answered_note_html(analysis: Analysis, took_ms: float, words: Words) -> str:
@@ -113,9 +109,9 @@ def _windows_html(windows: Sequence[Window], words: Words) -> str:
     lanes: dict[int | None, list[Window]] = {}
     for one in windows:
         lanes.setdefault(one.person, []).append(one)
-    return _template("windows", words).render(
+    return _template("windows").render(
         windows=windows, lanes=lanes, until_s=max(one.end_s for one in windows), colours=colours, w=words,
-        most_told=MOST_TOLD, most_band=MOST_BAND,
+        named=language(words["language"]).shown, most_told=MOST_TOLD, most_band=MOST_BAND,
     )  # fmt: skip
 
 

@@ -19,13 +19,6 @@ def words(language: str) -> Words:
     return dict(yaml.safe_load(text))
 
 
-@cache
-def report_words(language: str) -> Words:
-    """Give the phrases of the report's own templates by what they are in English; empty for English."""
-    found = files("emotion_llama.serve.page") / f"report.{language}.yaml"
-    return dict(yaml.safe_load(found.read_text(encoding="utf-8"))) if found.is_file() else {}
-
-
 def preferred(accept_language: str) -> str:
     """Give the language of ours that a browser likes best, from its `Accept-Language` header; English where none."""
     for part in accept_language.split(","):
