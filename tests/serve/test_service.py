@@ -193,15 +193,20 @@ def test_faces_are_hidden_in_every_picture_where_the_service_says_so(fakes: Simp
     asked: list[bool] = []
 
     class Noting(fakes.FakeModel):  # type: ignore[name-defined]
-        def examine(self, clip: Clip, settings: AnalyzeSettings, watch: Any) -> Any:
+        def look(self, clip: Clip, settings: AnalyzeSettings, watch: Any) -> Any:
             asked.append(settings.blur_faces)
-            return super().examine(clip, settings, watch)
+            return super().look(clip, settings, watch)
+
+        def faces(self, clip: Clip, settings: AnalyzeSettings, watch: Any) -> Any:
+            asked.append(settings.blur_faces)
+            return super().faces(clip, settings, watch)
 
     async def use(service: Service) -> None:
         mine = AnalyzeSettings(blur_faces=True)
         await service.submit(words("drawn", drawn=True)).done()
         await service.submit(words("plain")).result()
         await service.submit(words("my own wish", mine)).result()
+        await service.submit(words("faces", faces_only=True)).done()
 
     in_service(Noting(), use, blur_faces=hidden)
-    assert asked == [hidden, hidden, True]
+    assert asked == [hidden, hidden, True, hidden]
