@@ -13,7 +13,7 @@ from PIL import Image
 
 from emotion_llama.analyze import charts
 from emotion_llama.analyze.face_figure import CONTOURS, Overlay, close_up, whole_frame
-from emotion_llama.analyze.report import UNIT_NAMES, ReportMaterial, render_report, write_report
+from emotion_llama.analyze.report import UNIT_NAMES, ReportMaterial, draw, render_report, write_report
 from emotion_llama.clip import Analysis, Transcript
 from emotion_llama.errors import OutputError
 from emotion_llama.measurements import ACTION_UNITS, ActionUnitSeries, VoiceTrace
@@ -129,6 +129,17 @@ MISSING = ["peak_rgb", "mesh_px", "box_px", "action_units", "expressions", "trac
 @pytest.mark.parametrize("part", MISSING)
 def test_any_one_part_may_be_missing(analysis: Analysis, material: ReportMaterial, part: str) -> None:
     assert "happy" in Page(render_report(analysis, replace(material, **{part: None}))).words
+
+
+def test_loudness_is_a_curve_from_silence_to_full_scale(analysis: Analysis, material: ReportMaterial) -> None:
+    assert material.trace is not None
+    levels = np.full_like(material.trace.time_s, -30.0)
+    levels[0] = -200.0
+    drawing = draw(analysis, replace(material, trace=replace(material.trace, loudness_db=levels)))
+    (strip,) = [one for one in drawing["strips"] if one.name == "Loudness"]
+    assert strip.note == "-60–0 dBFS"
+    heights = {float(y) for y in re.findall(r"[ML ,][\d.]+[ ,]([\d.]+)", strip.path)}
+    assert 50.0 in heights and max(heights) <= 100.0
 
 
 def test_text_alone_and_an_empty_result_have_a_page(analysis: Analysis, bare_analysis: Analysis) -> None:

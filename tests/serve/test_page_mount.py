@@ -14,7 +14,7 @@ pytest.importorskip("prometheus_client", reason="serving needs emotion-llama[ser
 from emotion_llama.errors import RequestError
 from emotion_llama.serve.page.actions import Choice, Given
 from emotion_llama.serve.page.sessions import Sessions
-from emotion_llama.serve.page.words import LANGUAGES, preferred, report_words, words
+from emotion_llama.serve.page.words import LANGUAGES, preferred, words
 
 PAGE = Path(__file__).parents[2] / "src" / "emotion_llama" / "serve" / "page"
 KEY = "a-key-of-the-page-0123456789"
@@ -44,16 +44,6 @@ def test_every_word_that_is_used_is_there_and_the_other_way_round() -> None:
     plain = set(words("en")) - made - {"video", "audio", "text", "supported", "contradicted", "unverifiable", "words"}
     assert plain <= used
     assert used - set(words("en")) <= {"get", "items"}
-
-
-def test_every_phrase_of_the_reports_own_templates_is_said_in_chinese() -> None:
-    folder = PAGE.parents[1] / "analyze"
-    code = "".join((folder / f"{name}.html.j2").read_text(encoding="utf-8") for name in ("people", "timeline"))
-    phrases = {one or other for one, other in re.findall(r"""\b_\((?:"([^"]+)"|'([^']+)')""", code)}
-    told = report_words("zh")
-    assert phrases == set(told) and report_words("en") == {}
-    for phrase, text in told.items():
-        assert re.findall(r"%(?:%|\(\w+\)s)", phrase) == re.findall(r"%(?:%|\(\w+\)s)", text)
 
 
 @pytest.mark.parametrize(
@@ -135,3 +125,28 @@ def test_recordings_of_pages_take_a_bounded_room(make_app: Callable[..., Any]) -
             for number in range(4)
         ]
     assert sent == [200, 200, 200, 507]
+
+
+def test_gradios_own_client_asks_the_page(
+    open_server: Callable[..., Any], make_clip: Callable[..., Path], tmp_path: Path
+) -> None:
+    library = pytest.importorskip("gradio_client", reason="needs gradio: emotion-llama[serve]")
+    keys = tmp_path / "keys"
+    keys.write_text(f"page {KEY}\n", encoding="utf-8")
+    address, _ = open_server(with_page=True, api_key_file=keys)
+    headers = {"Authorization": f"Bearer {KEY}"}
+    client = library.Client(address, headers=headers, verbose=False, analytics_enabled=False)
+
+    def asked(recording: Any, words: str | None, labels: str, tasks: str) -> Any:
+        return client.predict(recording, words, labels, tasks, api_name="/analyze")
+
+    found = asked(library.handle_file(str(make_clip("a.mp4"))), None, "calm,tense", "emotion,reason")
+    assert found["emotion"] == "calm" and found["reasoning"].startswith("reason of") and found["clip"] == "a.mp4"
+    words = asked(None, "hello", "mer6", "emotion")
+    assert words["clip"] == "text" and words["reasoning"] is None
+    with pytest.raises(library.exceptions.AppError, match="labels"):
+        asked(None, "hello", "", "emotion")
+    with pytest.raises(library.exceptions.AppError):  # a file of the server
+        asked({"path": str(keys), "meta": {"_type": "gradio.FileData"}}, None, "mer6", "emotion")
+    with pytest.raises(library.exceptions.AuthenticationError):
+        library.Client(address, verbose=False, analytics_enabled=False)

@@ -106,6 +106,10 @@ class ReportMaterial:
     faces_hidden: bool = False
 
 
+QUIET_DBFS = -60.0
+"""The foot of the curve of loudness: silence."""
+
+
 @dataclass(frozen=True)
 class Strip:
     """One row of the time chart: a name, a note on its scale, and a path to fill or to draw."""
@@ -246,6 +250,11 @@ def _sound_strips(material: ReportMaterial, axis: charts.TimeAxis) -> list[Strip
         share = ((pitch - low) / (high - low)).astype(np.float32)
         note = f"{np.nanmin(material.trace.f0_hz):.0f}–{np.nanmax(material.trace.f0_hz):.0f} Hz"
         strips.append(Strip("Pitch", note, charts.line_path(material.trace.time_s, share, axis), "pitch", "Voice"))
+    if material.trace is not None and len(material.trace.loudness_db):
+        loud = np.clip(material.trace.loudness_db, QUIET_DBFS, 0.0)
+        share = (1 - loud / QUIET_DBFS).astype(np.float32)
+        note = f"{QUIET_DBFS:.0f}–0 dBFS"
+        strips.append(Strip("Loudness", note, charts.area_path(material.trace.time_s, share, axis), "area", "Voice"))
     return strips
 
 

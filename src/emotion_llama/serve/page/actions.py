@@ -110,6 +110,18 @@ class Actions:
         except Exception as error:
             yield self._refusal(error), None
 
+    async def record(self, given: Given, choice: Choice) -> dict[str, Any]:
+        """Give the record of an analysis, for programs that use the page. Raises `RequestError`."""
+        clip = given.clip()
+        if clip is None:
+            raise RequestError(self.words["player_empty"], status=422, kind="wrong_request")
+        settings = choice.settings(self.words["language"])
+        async for event in ask(self.service, clip, settings, gone=given.gone):
+            if isinstance(event, Done):
+                assert event.analysis is not None, "it was asked for"
+                return event.analysis.model_dump(mode="json")
+        raise AssertionError("events end with Done or an error")
+
     def details(self, drawing: Drawing) -> str:
         """What a result rests on."""
         return details_html(drawing, self.words)

@@ -50,6 +50,7 @@ def page_of(actions: Actions, sessions: Sessions) -> gr.Blocks:
         wire.talk(chat, [*given, transcript, heard, *chosen[:2]])
         wire.take(given[0], [_player(page), *shown, chat["history"]])
         wire.live(live, chosen[:2], [answer, transcript, again, details])
+        wire.for_programs(*given)
         page.unload(wire.forget)
     page.queue(default_concurrency_limit=None)
     return page

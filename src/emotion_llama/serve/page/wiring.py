@@ -9,9 +9,11 @@ from typing import Any
 
 import gradio as gr
 
-from emotion_llama.serve.page.actions import Actions, Choice, Given
+from emotion_llama.errors import EmotionLlamaError
+from emotion_llama.serve.page.actions import OWN, Actions, Choice, Given
 from emotion_llama.serve.page.live import EVERY_S, LONGEST_S, Live
 from emotion_llama.serve.page.sessions import Sessions
+from emotion_llama.serve.refusals import as_refusal
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """What all events have: no spinner of Gradio's, no name in an interface for programs."""
@@ -56,6 +58,24 @@ class Wiring:
                 yield html, ""
 
         button.click(run, inputs, outputs, **QUIET)
+
+    def for_programs(self, recording: Any, words: Any) -> None:
+        """What Gradio's client calls as `/analyze`: recording, words if there is none, labels, tasks → the record."""
+        labels = gr.Textbox("mer9", visible=False, label="labels")
+        tasks = gr.Textbox("emotion,reason", visible=False, label="tasks")
+        record, called = gr.JSON(visible=False, label="record"), gr.Button(visible=False)
+
+        async def run(
+            request: gr.Request, path: str | None, words: str | None, labels: str, tasks: str
+        ) -> dict[str, Any]:
+            asked = [task.strip() for task in tasks.split(",") if task.strip()]
+            given, choice = Given(path, words, gone=self._gone(request)), Choice(OWN, labels, asked)
+            try:
+                return await self.actions.record(given, choice)
+            except EmotionLlamaError as error:
+                raise gr.Error(str(as_refusal(error)), visible=False, print_exception=False) from error
+
+        called.click(run, [recording, words, labels, tasks], [record], show_progress="hidden", api_name="analyze")
 
     def talk(self, chat: dict[str, Any], context: list[Any]) -> None:
         """Ask in the chat: what was typed, or the question on a button."""
