@@ -253,8 +253,10 @@ def test_a_killed_process_goes_on_to_the_same_weights(
         "run_pretraining(Request('face-mae', tuple(sys.argv[3:]), Path(sys.argv[1]), Path(sys.argv[2])))"
     )
     out = tmp_path / "killed"
-    process = subprocess.Popen([sys.executable, "-c", code, str(config), str(out), *words], env={**os.environ})
-    deadline = time.monotonic() + 50
+    # as many threads as this process has: other numbers round differently
+    threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    process = subprocess.Popen([sys.executable, "-c", code, str(config), str(out), *words], env=os.environ | threads)
+    deadline = time.monotonic() + 200
     while not (out / "checkpoints" / "checkpoint-20").exists():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
