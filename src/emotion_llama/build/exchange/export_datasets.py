@@ -90,9 +90,7 @@ def schema() -> pa.Schema:
     plain = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     words = pa.list_(pa.string())
     times = [(name, pa.float64()) for name in ("value", "norm", "start_s", "end_s", "confidence")]
-    texts = [
-        (name, pa.string()) for name in ("channel", "text", "source", "name", "unit", "speaks", "verdict", "note")
-    ]
+    texts = [(name, pa.string()) for name in ("channel", "text", "source", "name", "unit", "speaks", "verdict", "note")]
     observation = pa.struct([*texts, *times, ("direction", pa.int64()), ("supports", words)])
     group = pa.struct([("name", pa.string()), ("word", pa.string()), ("number", pa.float64())])
     step = pa.struct([(name, pa.string()) for name in ("step", "version", "settings_sha256")] + [("models", words)])
