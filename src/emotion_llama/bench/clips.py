@@ -97,13 +97,13 @@ def stages(results: Sequence[Result]) -> dict[str, float]:
 def _together(model: EmotionLlama, clips: Sequence[Clip], rounds: int) -> tuple[Together, list[Result]]:
     """Both ways of a folder with reasons; the results are those of clip after clip."""
     device, results = model.preset.device, list[Result]()
-    pipeline: Pipeline[Clip, Looked | Result, Result] = Pipeline(
-        [lambda clip: model.look(clip, REASON)],
-        lambda found: model.answer_together([looked for _, looked in found]),
-        TOGETHER,
-    )
 
     def side_by_side() -> None:
+        pipeline: Pipeline[Clip, Looked | Result, Result] = Pipeline(  # one of its own each time: it ends with its jobs
+            [lambda clip: model.look(clip, REASON)],
+            lambda found: model.answer_together([looked for _, looked in found]),
+            TOGETHER,
+        )
         for _, found in pipeline.results(clips):
             if isinstance(found, Exception):
                 raise found
