@@ -53,8 +53,9 @@ def test_one_clip_gives_every_figure_and_a_ratio_that_fell_is_exit_code_1(
     model_name: str, record: Record, tmp_path: Path
 ) -> None:
     from emotion_llama.analyze.preset import load_preset
-    from emotion_llama.bench.command import Size, measure, write
+    from emotion_llama.bench.command import write
     from emotion_llama.bench.guard import fallen, read_stored
+    from emotion_llama.bench.run import Size, measure
 
     preset = load_preset(model_name, device="cpu", dtype="float32", threads=1)
     found = measure(preset, Size(rounds=1, tokens=4, reference_clips=1, clips=1), quick=True)

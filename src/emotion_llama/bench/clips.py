@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from statistics import median
 
-from emotion_llama import assets
 from emotion_llama.analyze.analyzer import EmotionLlama, Looked, Result
 from emotion_llama.analyze.answers import clues_for
 from emotion_llama.analyze.features import encode, for_model
@@ -17,34 +16,16 @@ from emotion_llama.analyze.scoring import Inputs, score_labels, shortened
 from emotion_llama.bench.figures import ClipFigures, ClipsPerS, Together
 from emotion_llama.bench.language import TOGETHER, Asked
 from emotion_llama.bench.machine import peak_rss_mb, peak_vram_mb
+from emotion_llama.bench.samples import CLIP_S
 from emotion_llama.bench.timing import Side, in_turn, ratio, timed
 from emotion_llama.clip import Clip
 from emotion_llama.errors import ModelError
 from emotion_llama.model.together import Question
 from emotion_llama.settings import AnalyzeSettings
 
-CLIP_S = 3.5
 MOST_REASONS = 12
 EMOTION = AnalyzeSettings(tasks=("emotion",))
 REASON = AnalyzeSettings(tasks=("emotion", "reason"))
-RECORDINGS = (("sample-speech", "obama_speech.mp4", 5.0), ("sample-tears", "WolfgangLanger_Pexels.mp4", 16.0))
-"""Asset, file, and the second at which its last cut begins."""
-
-
-def cuts(count: int) -> list[Clip]:
-    """Give so many different spans of `CLIP_S` seconds of the sample recordings, of each in turn.
-
-    Raises `AssetMissingError` naming the command that fetches them.
-    """
-    paths = [assets.path(name) / file for name, file, _ in RECORDINGS]
-    rows = -(-count // len(paths))
-    found = []
-    for number in range(count):
-        kind, row = number % len(paths), number // len(paths)
-        start_s = round(RECORDINGS[kind][2] * row / max(1, rows - 1), 3)
-        path = paths[kind]
-        found.append(Clip(clip=f"{path.name}@{start_s}", path=path, start_s=start_s, end_s=round(start_s + CLIP_S, 3)))
-    return found
 
 
 def asked_of(model: EmotionLlama, clip: Clip, settings: AnalyzeSettings = REASON) -> tuple[Asked, Inputs]:
