@@ -75,30 +75,31 @@ def stages(results: Sequence[Result]) -> dict[str, float]:
     return {name: round(found[name], 4) for name in sorted(found, key=lambda name: (-found[name], name))}
 
 
+def side_by_side(model: EmotionLlama, clips: Sequence[Clip]) -> list[Result]:
+    """A folder with reasons as `analyze DIR` works through it: looked at ahead, answered several at once."""
+    pipeline: Pipeline[Clip, Looked | Result, Result] = Pipeline(  # one of its own each time: it ends with its jobs
+        [lambda clip: model.look(clip, REASON)],
+        lambda found: model.answer_together([looked for _, looked in found]),
+        TOGETHER,
+    )
+    results = []
+    for _, found in pipeline.results(clips):
+        if isinstance(found, Exception):
+            raise found
+        results.append(found)
+    return results
+
+
 def _together(model: EmotionLlama, clips: Sequence[Clip], rounds: int) -> tuple[Together, list[Result]]:
     """Both ways of a folder with reasons; the results are those of clip after clip."""
     device, results = model.preset.device, list[Result]()
-
-    def side_by_side() -> None:
-        pipeline: Pipeline[Clip, Looked | Result, Result] = Pipeline(  # one of its own each time: it ends with its jobs
-            [lambda clip: model.look(clip, REASON)],
-            lambda found: model.answer_together([looked for _, looked in found]),
-            TOGETHER,
-        )
-        for _, found in pipeline.results(clips):
-            if isinstance(found, Exception):
-                raise found
-
     sides: list[Side] = [
         lambda: timed(lambda: results.extend(model.examine(clip, REASON) for clip in clips), device),
-        lambda: timed(side_by_side, device),
+        lambda: timed(lambda: side_by_side(model, clips), device),
     ]
     one_s, side_s = in_turn(sides, rounds)
     found = Together(
-        clips=len(clips),
-        one_by_one_s=median(one_s),
-        side_by_side_s=median(side_s),
-        ratio=ratio(one_s, side_s),
+        clips=len(clips), one_by_one_s=median(one_s), side_by_side_s=median(side_s), ratio=ratio(one_s, side_s)
     )
     return found, results
 

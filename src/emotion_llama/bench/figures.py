@@ -135,7 +135,8 @@ class LimitFigures(Part):
 class ReferenceFigures(Part):
     """The released way of working on the same weights and clips (`reference.py`), seconds a clip with its reason.
 
-    `reference_ratio`: what it takes, ÷ ours. `reference_reloaded_s` and its ratio: everything loaded for each clip.
+    `ours_s`: side by side, as a folder is worked through. `reference_ratio`: what the released way takes, ÷ ours.
+    `reference_reloaded_s` and its ratio: everything loaded for each clip.
     """
 
     reference_clips: PositiveInt

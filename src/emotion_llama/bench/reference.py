@@ -1,18 +1,20 @@
 """The way the released demonstration works, in our own words and on the same weights: what ours is held against.
 
-Taken over from the released code (`app.py` at 4ee28d2, of the paper's authors): one request at a time; the audio
-encoder read from disk again for each; the first frame; no features kept; the label written freely and read off the last
-word, with one label order; the library's own `generate` on a whole prompt for each question, nothing shared between two
-questions; float32 on a processor. In the demonstration, language model and picture encoder stay loaded, and so they do
-here; `reloaded` is a program started for each clip, but for the start of Python itself.
+Taken over from the released code of the paper's authors (commit 4ee28d2, `app.py`): one request at a time; the audio
+encoder read from disk again for each; the first frame; no features kept; the library's own `generate` on a whole prompt
+for each question, nothing shared between two. Language model and picture encoder stay loaded there, and so here;
+`reloaded` loads everything for each clip, as a script does. From its evaluation (`eval_emotion.py`): the label is the
+last word of what was written, asked for with one label order.
 
-Not taken over: it looks at no faces and recognises no words, and draws its tokens at random, up to 500; here both sides
-look at and listen to the same things, write the likeliest text, and ask the same questions, so that the same work is
-compared. Its weights, at 7 billion parameters in float16, are others unless the model given is a converted release.
+Not taken over: the demonstration looks at no faces, recognises no words, draws its tokens at random and writes up to
+500; here both sides look at and listen to the same things, write the likeliest text, and ask for reasons of the same
+labels, so that the same work is compared. It computes in float16 on a GPU, here in float32. Its weights of 7 billion
+parameters are others, unless the model given is a converted release.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -25,7 +27,7 @@ from emotion_llama.analyze.parts import Parts
 from emotion_llama.analyze.perceive import Stopwatch, perceive, present_inputs
 from emotion_llama.analyze.preset import Preset
 from emotion_llama.answer import parse_last_word
-from emotion_llama.bench.clips import REASON
+from emotion_llama.bench.clips import REASON, side_by_side
 from emotion_llama.bench.figures import ReferenceFigures
 from emotion_llama.bench.language import prompt_batch
 from emotion_llama.bench.timing import Side, in_turn, ratio, timed
@@ -72,16 +74,20 @@ class Reference:
         parts = RereadingParts(preset.folder, preset.device, preset.threads, False, config.encoders, released)
         return cls(reader, parts)
 
-    def answer(self, clip: Clip) -> tuple[str | None, str]:
-        """Give label (`None`: the last word written is none) and reason of one clip."""
+    def answer(self, clip: Clip, explained: str | None = None) -> tuple[str | None, str]:
+        """Give label (`None`: the last word written is none) and reason of one clip.
+
+        `explained`: the label that the reason is asked for, `None` = the one written.
+        """
         watch = Stopwatch()
         percept = perceive(clip, SETTINGS, self.parts, watch)
         encoded = encode(percept, self.parts, present_inputs(percept, SETTINGS)["audio"], watch)
         features = for_model(encoded, self.parts.heads, self.reader.model.config.groups)
         words = percept.transcript.text
         label = parse_last_word(self._written("emotion", SETTINGS.labels, words, features), SETTINGS.labels)
-        clues = clues_for(percept, "reason", label) if label is not None else ()
-        asked = SETTINGS.labels if label is None else (label,)
+        about = explained or label
+        clues = clues_for(percept, "reason", about) if about is not None else ()
+        asked = SETTINGS.labels if about is None else (about,)
         return label, self._written("reason", asked, words, features, clues)
 
     @torch.inference_mode()
@@ -102,25 +108,22 @@ class Reference:
         return processor.decode(found[0, prompt["input_ids"].shape[1] :].tolist())
 
 
-def measure_reference(model: EmotionLlama, plain: ClipReader, clips: list[Clip]) -> ReferenceFigures:
-    """Let both answer each clip, one right after the other. `plain`: the model's language model in float32."""
-    kept, device = Reference.of(model.preset, plain), model.preset.device
-    kept.answer(clips[0])
-    model.examine(clips[0], REASON)
-    rows: list[list[float]] = []
-    for clip in clips:
-        sides: list[Side] = [
-            lambda c=clip: timed(lambda: model.examine(c, REASON), device),  # type: ignore[misc]
-            lambda c=clip: timed(lambda: kept.answer(c), device),  # type: ignore[misc]
-            lambda c=clip: timed(lambda: Reference.of(model.preset).answer(c), device),  # type: ignore[misc]
-        ]
-        rows.append([one_s for (one_s,) in in_turn(sides, 1)])
-    ours_s, kept_s, reloaded_s = map(list, zip(*rows, strict=True))
+def measure_reference(model: EmotionLlama, plain: ClipReader, clips: Sequence[Clip], rounds: int) -> ReferenceFigures:
+    """Let both work through the same clips, in turn. `plain`: the model's language model in float32."""
+    device, kept = model.preset.device, Reference.of(model.preset, plain)
+    labels = {one.analysis.clip: one.analysis.emotion for one in side_by_side(model, clips)}
+    kept.answer(clips[0], labels[clips[0].clip])
+    sides: list[Side] = [
+        lambda: timed(lambda: side_by_side(model, clips), device),
+        lambda: timed(lambda: [kept.answer(clip, labels[clip.clip]) for clip in clips], device),
+        lambda: timed(lambda: [Reference.of(model.preset).answer(clip, labels[clip.clip]) for clip in clips], device),
+    ]
+    ours_s, kept_s, reloaded_s = in_turn(sides, rounds)
     return ReferenceFigures(
         reference_clips=len(clips),
-        reference_s=median(kept_s),
-        reference_reloaded_s=median(reloaded_s),
-        ours_s=median(ours_s),
+        reference_s=median(kept_s) / len(clips),
+        reference_reloaded_s=median(reloaded_s) / len(clips),
+        ours_s=median(ours_s) / len(clips),
         reference_ratio=ratio(kept_s, ours_s),
         reference_reloaded_ratio=ratio(reloaded_s, ours_s),
     )

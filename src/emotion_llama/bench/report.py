@@ -18,7 +18,10 @@ def table(found: Figures) -> Table:
         f"emotion-llama {found.model}, {found.dtype}, {found.threads} threads\n{found.device_name}; {found.machine}, "
         f"{found.memory_gb} GB, torch {found.torch}\n{(found.commit or 'no commit')[:20]}, {found.date}"
     )
-    shown = Table("figure", "value", "what it is", title=title)
+    shown = Table(title=title)
+    shown.add_column("figure", no_wrap=True, min_width=26)
+    shown.add_column("value")
+    shown.add_column("what it is")
     for rows in (_clips(found), _language(found), _limits(found), _ratios(found)):
         for row in rows:
             shown.add_row(*row)

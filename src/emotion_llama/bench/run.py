@@ -49,7 +49,7 @@ def measure(preset: Preset, size: Size, *, quick: bool = False) -> Figures:
     decoder = model.reader.model.language_model.get_decoder()
     limits = measure_limits(decoder, language, machine.dtype, preset.device)
     told.print(f"the released way: {size.reference_clips} clips …")
-    reference = measure_reference(model, plain, clips[: size.reference_clips])
+    reference = measure_reference(model, plain, clips[: size.reference_clips], max(1, size.rounds // 2))
     return Figures(**{
         name: value
         for part in (machine, by_clip, language, limits, reference)
