@@ -8,7 +8,7 @@ DATA ?= $(EMOTION_LLAMA_DATA)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: install install-dev assets judges demo test check format lint types docs bench nano-weights score clean
+.PHONY: install install-dev assets judges demo test check format lint types docs bench bench-check nano-weights score clean
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
@@ -56,9 +56,13 @@ docs: install-dev
 	$(BIN)/python benchmarks/tables.py --check
 
 bench: assets install-dev
-	$(BIN)/python benchmarks/speed.py --json docs/speed.json
+	$(BIN)/emotion-llama bench --json docs/speed.json
 	$(BIN)/python benchmarks/training.py --json docs/training-speed.json
 	$(BIN)/python benchmarks/tables.py
+
+# Has something become slower? Ratios of a run against those of docs/speed.json, never seconds
+bench-check: assets install-dev
+	$(BIN)/emotion-llama bench --check docs/speed.json
 
 # Train the shipped nano weights, and score them; both need DATA, the folder of research data sets (docs/training.md).
 nano-weights: assets install-dev

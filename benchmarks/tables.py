@@ -4,7 +4,7 @@ docs/results.json (`make score`), docs/trainings and docs/ablations (`publish.py
 docs/training-speed.json (`make bench`), docs/build-speed.json (`build.py`), docs/timeline-speed.json
 (`timeline.py`), docs/load.json (`load.py`), docs/hostile.json (`hostile.py`) and docs/bias.json (`bias.py`) are
 rendered as docs/results.md, and as Markdown tables between the markers `<!-- scores -->`, `<!-- trainings -->`,
-`<!-- speed -->`, `<!-- training speed -->`, `<!-- build speed -->`, `<!-- timeline speed -->`, `<!-- load -->`,
+`<!-- speed -->`, `<!-- bench -->`, `<!-- training speed -->`, `<!-- build speed -->`, `<!-- timeline speed -->`, `<!-- load -->`,
 `<!-- hostile -->` or `<!-- bias -->` and `<!-- end -->` of the documents: no number is typed by hand.
 """
 
@@ -26,6 +26,7 @@ DOCUMENTS = (
     ROOT / "docs/build.md",
     ROOT / "docs/timeline.md",
     ROOT / "docs/serve.md",
+    ROOT / "docs/performance.md",
 )
 BUILD_SPEED = ROOT / "docs/build-speed.json"
 TIMELINE_SPEED = ROOT / "docs/timeline-speed.json"
@@ -228,13 +229,16 @@ def interval(metric: dict[str, float] | None) -> str:
 def speed(record: dict[str, Any]) -> str:
     """Render the figures of `make bench`."""
     scoring, together = record["label_scoring"], record.get("folder_with_reasons")
+    count = record.get("clips") or record["folder_clips"]  # the second of each is what earlier records are like
+    slowest = record.get("reason_clips", 7)
+    rate = record["clips_per_s"]["warm"] if "clips_per_s" in record else record["folder_clips_per_s"]
     rows = {
         f"one {record['clip_s']} s clip, warm, emotion": f"{record['warm_emotion_s']:.2f} s "
         f"(real-time factor {record['rtf_emotion']:.2f})",
-        f"one {record['clip_s']} s clip, warm, with reasons, slowest of 7": f"{record['warm_reason_s']:.2f} s "
+        f"one {record['clip_s']} s clip, warm, with reasons, slowest of {slowest}": f"{record['warm_reason_s']:.2f} s "
         f"(real-time factor {record['rtf_reason']:.2f})",
         "first clip of a process, everything loaded for it": f"{record['cold_first_clip_s']:.1f} s",
-        f"folder of {record['folder_clips']} cuts, emotion": f"{record['folder_clips_per_s']:.2f} clips a second",
+        f"folder of {count} cuts, emotion": f"{rate:.2f} clips a second",
         "label scoring with a shared prefix, against from scratch": f"{scoring['ratio']:.1f}× faster",
         "folder with reasons, looked at ahead and answered four at once, against clip by clip": "not measured"
         if together is None
@@ -242,8 +246,47 @@ def speed(record: dict[str, Any]) -> str:
         "`emotion-llama --help`": f"{record['help_s']:.2f} s",
         "peak memory": f"{record['peak_rss_mb'] / 1000:.1f} GB",
     }
+    if "reference_ratio" in record:
+        rows["a clip with its reason, against the released way of working"] = f"{record['reference_ratio']:.1f}× faster"
     lines = ["| what | measured |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
     return "\n".join([*lines, "", f"Measured with `make bench` on {record['machine']}, {record['dtype']}."])
+
+
+def bench(record: dict[str, Any]) -> str:
+    """Render what `emotion-llama bench` measures beside the README's table: language model, limits, ratios, stages."""
+    if "reference_ratio" not in record:
+        return "Not measured yet: docs/speed.json is of an earlier program; `make bench` measures it."
+    rate, products = record["clips_per_s"], record["matmul_gflop_s"]
+    rows = {
+        "`clips_per_s`": f"cold {rate['cold']:.2f}, warm {rate['warm']:.2f}, cached {rate['cached']:.2f}",
+        "`ttft_s`": f"{record['ttft_s']:.3f} s",
+        "`decode_tok_s`": f"{record['decode_tok_s']:.1f}",
+        "`decode_together_tok_s`": f"{record['decode_together_tok_s']:.1f} ({record['together']} texts)",
+        "`prefill_tok_s`": f"{record['prefill_tok_s']:.0f} (a prompt of {record['prompt_tokens']} tokens)",
+        "`label_scorings_s`": f"{record['label_scorings_s']:.2f} with 4 label orders, "
+        f"{record['label_scorings_one_order_s']:.2f} with one",
+        "memory bandwidth": f"{record['memory_read_gb_s']:.1f} GB/s read, {record['memory_copy_gb_s']:.1f} GB/s copied",
+        "matrix products": ", ".join(f"{name} {value:.0f} GFLOP/s" for name, value in products.items()),
+        "`bandwidth_fraction`": f"{record['bandwidth_fraction']:.2f}",
+        "`prefill_fraction`": f"{record['prefill_fraction']:.2f}",
+        "`reference_ratio`": f"{record['reference_ratio']:.2f} ({record['reference_s']:.2f} s a clip, ours "
+        f"{record['ours_s']:.2f} s)",
+        "`reference_reloaded_ratio`": f"{record['reference_reloaded_ratio']:.2f}",
+        "`decode_ratio`": f"{record['decode_ratio']:.2f}",
+        "`together_ratio`": f"{record['together_ratio']:.2f}",
+        "`folder_with_reasons.ratio`": f"{record['folder_with_reasons']['ratio']:.2f}",
+        "`label_scoring.ratio`": f"{record['label_scoring']['ratio']:.2f}",
+        "`peak_rss_mb`": f"{record['peak_rss_mb']:.0f}",
+        "`stages`, s": ", ".join(f"{name} {value:.2f}" for name, value in record["stages"].items() if value >= 0.01),
+    }
+    if record["peak_vram_mb"] is not None:
+        rows["`peak_vram_mb`"] = f"{record['peak_vram_mb']:.0f}"
+    lines = ["| figure | measured |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
+    how = (
+        f"Measured with `make bench` on {record['date']}: {record['device_name']}, {record['machine']}, "
+        f"{record['threads']} threads, {record['dtype']}, load average before: {record['load_average']}."
+    )
+    return "\n".join([*lines, "", how])
 
 
 def training_speed(record: dict[str, Any]) -> str:
@@ -418,6 +461,7 @@ def main() -> int:
         "scores": scores(json.loads((ROOT / "docs/results.json").read_text(encoding="utf-8"))),
         "trainings": trainings([one for one in _published("trainings") if one["name"] == "nano"]),
         "speed": speed(json.loads((ROOT / "docs/speed.json").read_text(encoding="utf-8"))),
+        "bench": bench(json.loads((ROOT / "docs/speed.json").read_text(encoding="utf-8"))),
         "training speed": training_speed(json.loads((ROOT / "docs/training-speed.json").read_text(encoding="utf-8"))),
     }
     if BUILD_SPEED.is_file():

@@ -13,6 +13,7 @@ import typer
 from emotion_llama import __version__
 from emotion_llama.cli.ablate import ablate
 from emotion_llama.cli.analyze import analyze
+from emotion_llama.cli.bench import bench
 from emotion_llama.cli.build import build
 from emotion_llama.cli.calibrate import calibrate
 from emotion_llama.cli.chat import chat
@@ -56,6 +57,7 @@ app.add_typer(convert, name="convert")
 app.command()(serve)
 app.command()(chat)
 app.command()(fetch)
+app.command()(bench)
 app.add_typer(doctor, name="doctor")
 
 

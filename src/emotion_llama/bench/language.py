@@ -1,0 +1,198 @@
+"""The language model alone, on encoded features: first token, tokens a second, prefill, label scorings."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache
+from transformers.generation.streamers import BaseStreamer
+
+from emotion_llama.bench.figures import LabelScoring, LanguageFigures
+from emotion_llama.bench.timing import Side, in_turn, ratio, timed, wait
+from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
+from emotion_llama.model.processing import Features, TrainSample
+from emotion_llama.model.score import ClipReader
+from emotion_llama.model.together import Question
+
+TOGETHER = 4
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A clip as the language model gets it: features by group, words, the labels to score, and the reason asked for."""
+
+    features: Features
+    transcript: str | None
+    labels: tuple[str, ...]
+    reason: Question
+
+
+def sample_of(asked: Asked, question: Question, reader: ClipReader) -> TrainSample:
+    """The whole prompt of one question, for the library's own `generate`."""
+    features = reader.processor.complete(asked.features)
+    return TrainSample("bench", question.task, question.labels, asked.transcript, "", features, question.clues)
+
+
+def prompt_batch(reader: ClipReader, sample: TrainSample) -> dict[str, Any]:
+    """One prompt as keywords of the model, on its device."""
+    batch = reader.processor.for_generation([sample])
+    batch.pop("clip_ids")
+    return {name: _on(value, reader.model.device) for name, value in batch.items()}
+
+
+def _on(value: Any, device: torch.device) -> Any:
+    return {name: one.to(device) for name, one in value.items()} if isinstance(value, dict) else value.to(device)
+
+
+def measure_language(
+    reader: ClipReader, plain: ClipReader, asked: Sequence[Asked], *, rounds: int, tokens: int
+) -> LanguageFigures:
+    """Measure `reader`; `plain` is the same model in float32 for the library's `generate`.
+
+    `asked`: one clip or several (those written side by side). `tokens`: length of the texts, at least 2: they are kept
+    from ending before. Everything is done once before it counts.
+    """
+    if tokens < 2:
+        raise ValueError(f"tokens: expected at least 2, found {tokens}")
+    together, first = list(islice(cycle(asked), TOGETHER)), asked[0]
+    device = str(reader.model.device)
+    decoding: list[Side] = [
+        lambda: decode_s(reader, [first], tokens),
+        lambda: decode_s(reader, together, tokens),
+        lambda: plain_decode_s(plain, first, tokens),
+    ]
+    in_turn(decoding, 1)
+    one_s, together_s, plain_s = in_turn(decoding, rounds)
+    prompt = prompt_batch(reader, sample_of(first, first.reason, reader))
+    length = int(prompt["input_ids"].shape[1])
+    passes: list[Side] = [lambda: first_piece_s(reader, first), lambda: timed(lambda: _prefill(reader, prompt), device)]
+    in_turn(passes, 1)
+    ttft_s, prefill_s = in_turn(passes, rounds)
+    steps = tokens - 1
+    return LanguageFigures(
+        prompt_tokens=length,
+        written_tokens=tokens,
+        ttft_s=median(ttft_s),
+        decode_tok_s=steps / median(one_s),
+        together=TOGETHER,
+        decode_together_tok_s=TOGETHER * steps / median(together_s),
+        together_ratio=ratio([TOGETHER * one for one in one_s], together_s),
+        plain_decode_tok_s=steps / median(plain_s),
+        decode_ratio=ratio(plain_s, one_s),
+        prefill_tok_s=length / median(prefill_s),
+        **_scoring(reader, first, rounds, device),
+        weight_bytes_a_token=weight_bytes(reader.model),
+        prefill_flop=prefill_flop(reader.model, length),
+    )
+
+
+def decode_s(reader: ClipReader, asked: Sequence[Asked], tokens: int) -> float:
+    """Seconds from the first to the last token of reasons written side by side, `tokens` each."""
+    endless = copy.copy(reader.processor)
+    endless.end_id = -1  # no token: every text is as long as all others
+    writer = ClipReader(reader.model, endless)
+    begun = [
+        reader.begin(reader.read(one.features, one.transcript), replace(one.reason, max_new_tokens=tokens))
+        for one in asked
+    ]
+    return timed(lambda: writer.write(begun), str(reader.model.device))
+
+
+class _Moments(BaseStreamer):  # type: ignore[misc]  # untyped library
+    """Remembers when the prompt and each token came."""
+
+    def __init__(self) -> None:
+        self.at_s: list[float] = []
+
+    def put(self, value: Tensor) -> None:
+        self.at_s.append(time.perf_counter())
+
+    def end(self) -> None:
+        """Nothing to do."""
+
+
+@torch.inference_mode()
+def plain_decode_s(reader: ClipReader, asked: Asked, tokens: int) -> float:
+    """The same for one text by the library's `generate`, whose prompt is read in one piece."""
+    moments, processor = _Moments(), reader.processor
+    written = reader.model.generate(
+        **prompt_batch(reader, sample_of(asked, asked.reason, reader)),
+        max_new_tokens=tokens,
+        min_new_tokens=tokens,
+        do_sample=False,
+        eos_token_id=processor.end_id,
+        pad_token_id=processor.pad_id,
+        suppress_tokens=[reader.model.config.placeholder_token_id],  # it would ask for features
+        streamer=moments,
+    )
+    wait(str(written.device))
+    return moments.at_s[tokens] - moments.at_s[1]
+
+
+def first_piece_s(reader: ClipReader, asked: Asked) -> float:
+    """Seconds from encoded features to the first piece of a reason that can be shown."""
+    told: list[float] = []
+
+    def tell(_: int, piece: str) -> bool:
+        told.append(time.perf_counter())
+        return False
+
+    start = time.perf_counter()
+    reader.write([reader.begin(reader.read(asked.features, asked.transcript), asked.reason)], tell)
+    return (told[0] if told else time.perf_counter()) - start
+
+
+@torch.inference_mode()
+def _prefill(reader: ClipReader, prompt: dict[str, Any]) -> Tensor:
+    cache = DynamicCache(config=reader.model.config.text_config)
+    logits: Tensor = reader.model(**prompt, past_key_values=cache, use_cache=True, logits_to_keep=1).logits
+    return logits
+
+
+def _scoring(reader: ClipReader, asked: Asked, rounds: int, device: str) -> dict[str, Any]:
+    prefix = reader.read(asked.features, asked.transcript)
+    sides: list[Side] = [
+        lambda: timed(lambda: reader.score(prefix, asked.labels, orders=4), device),
+        lambda: timed(lambda: reader.score(prefix, asked.labels, orders=1), device),
+        lambda: timed(
+            lambda: reader.score(reader.read(asked.features, asked.transcript), asked.labels, orders=4), device
+        ),
+        lambda: timed(lambda: reader.score_from_scratch(prefix, asked.labels, orders=4), device),
+    ]
+    in_turn(sides[:3], 1)
+    four_s, one_s, shared_s, scratch_s = in_turn(sides, rounds)
+    return {
+        "label_scorings_s": 1 / median(four_s),
+        "label_scorings_one_order_s": 1 / median(one_s),
+        "label_scoring": LabelScoring(
+            shared_prefix_s=median(shared_s), from_scratch_s=median(scratch_s), ratio=ratio(scratch_s, shared_s)
+        ),
+    }
+
+
+def weight_bytes(model: EmotionLlamaForConditionalGeneration) -> int:
+    """Bytes of weights that one more token needs: all but the table of words, of which it needs one row; the head."""
+    table = {id(one) for one in model.get_input_embeddings().parameters()}
+    decoder = [one for one in model.language_model.get_decoder().parameters() if id(one) not in table]
+    return sum(one.numel() * one.element_size() for one in (*decoder, *model.get_output_embeddings().parameters()))
+
+
+def prefill_flop(model: EmotionLlamaForConditionalGeneration, length: int) -> float:
+    """FLOP of reading so many tokens: linear layers, attention to what came before, the head at the last one.
+
+    Projectors, norms and activations are left out: together less than a hundredth.
+    """
+    linear = [one for one in model.language_model.get_decoder().modules() if isinstance(one, nn.Linear)]
+    weights = sum(one.weight.numel() for one in linear)
+    config = model.config.text_config
+    head_width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    attention = 2.0 * config.num_hidden_layers * config.num_attention_heads * head_width * length * (length + 1)
+    return float(2 * weights * length + attention + 2 * config.hidden_size * config.vocab_size)
