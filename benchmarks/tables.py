@@ -4,8 +4,8 @@ docs/results.json (`make score`), docs/trainings and docs/ablations (`publish.py
 docs/training-speed.json (`make bench`), docs/build-speed.json (`build.py`), docs/timeline-speed.json
 (`timeline.py`), docs/load.json (`load.py`), docs/hostile.json (`hostile.py`) and docs/bias.json (`bias.py`) are
 rendered as docs/results.md, and as Markdown tables between the markers `<!-- scores -->`, `<!-- trainings -->`,
-`<!-- speed -->`, `<!-- bench -->`, `<!-- training speed -->`, `<!-- build speed -->`, `<!-- timeline speed -->`, `<!-- load -->`,
-`<!-- hostile -->` or `<!-- bias -->` and `<!-- end -->` of the documents: no number is typed by hand.
+`<!-- speed -->`, `<!-- bench -->`, `<!-- training speed -->`, `<!-- build speed -->`, `<!-- timeline speed -->`,
+`<!-- load -->`, `<!-- hostile -->` or `<!-- bias -->` and `<!-- end -->` of the documents: no number is typed by hand.
 """
 
 from __future__ import annotations
