@@ -25,6 +25,7 @@ def look(job: int) -> int:
 @pytest.mark.parametrize("batch", [1, 4])
 def test_every_job_gets_what_it_would_get_alone(threads: int, batch: int) -> None:
     pipeline: Pipeline[int, int, int] = Pipeline([look] * threads, doubled, batch)
+    assert len(list(pipeline.results(range(3)))) == 3, "and it can be used again"
     found = dict(pipeline.results(range(20)))
     assert sorted(found) == list(range(20))
     assert str(found.pop(3)) == "look 3" and str(found.pop(7)) == "answer 7"

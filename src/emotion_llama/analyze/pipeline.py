@@ -33,57 +33,20 @@ class Pipeline(Generic[J, L, R]):
         batch: int,
     ) -> None:
         self._lookers, self._answer, self._batch = lookers, answer, batch
-        self._looked: Queue[tuple[J, L | Exception] | None] = Queue(batch)
-        self._unwanted = threading.Event()
-        self._taking = threading.Lock()
 
     def results(self, jobs: Iterable[J]) -> Iterator[tuple[J, R | Exception]]:
         """Work all jobs off. Taking the next job may wait; closing the iterator ends the threads."""
-        source = iter(jobs)
-        threads = [threading.Thread(target=self._look, args=(source, look), daemon=True) for look in self._lookers]
-        for thread in threads:
-            thread.start()
-        working = len(threads)
+        ahead: _Ahead[J, L] = _Ahead(iter(jobs), self._batch)
+        for look in self._lookers:
+            threading.Thread(target=ahead.work, args=(look,), daemon=True).start()
+        working = len(self._lookers)
         try:
             while working:
-                found = self._next_ones()
+                found = ahead.next_ones()
                 working -= found.count(None)
                 yield from self._answered([one for one in found if one is not None])
         finally:
-            self._unwanted.set()
-
-    def _look(self, source: Iterator[J], look: Callable[[J], L]) -> None:
-        while not self._unwanted.is_set():
-            try:
-                with self._taking:
-                    job = next(source)
-            except StopIteration:
-                break
-            looked: L | Exception
-            try:
-                looked = look(job)
-            except Exception as error:
-                looked = error
-            self._hand_over((job, looked))
-        self._hand_over(None)
-
-    def _hand_over(self, one: tuple[J, L | Exception] | None) -> None:
-        while not self._unwanted.is_set():
-            try:
-                self._looked.put(one, timeout=_TICK_S)
-                return
-            except Full:
-                continue
-
-    def _next_ones(self) -> list[tuple[J, L | Exception] | None]:
-        """Wait for one; with it come those that are there already, up to a batch."""
-        found = [self._looked.get()]
-        while len(found) < self._batch:
-            try:
-                found.append(self._looked.get_nowait())
-            except Empty:
-                break
-        return found
+            ahead.unwanted.set()
 
     def _answered(self, found: Sequence[tuple[J, L | Exception]]) -> Iterator[tuple[J, R | Exception]]:
         good: list[tuple[J, L]] = []
@@ -96,3 +59,47 @@ class Pipeline(Generic[J, L, R]):
             return
         for (job, _), result in zip(good, self._answer(good), strict=True):
             yield job, result
+
+
+class _Ahead(Generic[J, L]):
+    """Jobs that are looked at ahead, by several threads; at most `batch` wait to be answered."""
+
+    def __init__(self, jobs: Iterator[J], batch: int) -> None:
+        self._jobs, self._batch = jobs, batch
+        self._taking = threading.Lock()
+        self._looked: Queue[tuple[J, L | Exception] | None] = Queue(batch)
+        self.unwanted = threading.Event()
+
+    def work(self, look: Callable[[J], L]) -> None:
+        """Look at one job after the other; at the end hand over `None`."""
+        while not self.unwanted.is_set():
+            try:
+                with self._taking:
+                    job = next(self._jobs)
+            except StopIteration:
+                break
+            looked: L | Exception
+            try:
+                looked = look(job)
+            except Exception as error:
+                looked = error
+            self._hand_over((job, looked))
+        self._hand_over(None)
+
+    def next_ones(self) -> list[tuple[J, L | Exception] | None]:
+        """Wait for one; with it come those that are there already, up to a batch."""
+        found = [self._looked.get()]
+        while len(found) < self._batch:
+            try:
+                found.append(self._looked.get_nowait())
+            except Empty:
+                break
+        return found
+
+    def _hand_over(self, one: tuple[J, L | Exception] | None) -> None:
+        while not self.unwanted.is_set():
+            try:
+                self._looked.put(one, timeout=_TICK_S)
+                return
+            except Full:
+                continue
