@@ -2,8 +2,9 @@
 
 `python benchmarks/load.py --clients 32 --seconds 30 --json docs/load.json` starts `emotion-llama serve`, lets every
 client ask again and again (three times words, then a sound of its own length), and checks that each answer is the
-asker's own: its name, its words, the length of its sound. Counts by status, the median and the 95th percentile of the
-time to an answer, and the memory of the service's process over time; with --json FILE they are saved.
+asker's own: its name, its words, the length of its sound. With `espeak-ng` on the machine every second sound is speech
+with a word that only this client says, which has to be recognised. Counts by status, the median and the 95th percentile
+of the time to an answer, and the memory of the service's process over time; with --json FILE they are saved.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,28 +39,47 @@ RATE_HZ = 16_000
 SENTENCES = ("I can't believe you did that", "We won the match", "Leave me alone", "What a lovely morning")
 
 
+WORDS = (
+    "banana", "garden", "window", "mountain", "kitchen", "orange", "summer", "doctor", "music", "river", "hospital",
+    "monkey", "butter", "paper", "winter", "elephant", "bottle", "camera", "dinner", "forest", "hammer", "island",
+    "lemon", "mirror", "piano", "rabbit", "sugar", "tiger", "umbrella", "village", "yellow", "chicken",
+)  # fmt: skip
+"""The word of each client."""
+
+
 @dataclass
 class Tally:
-    """What all clients met. `seconds` of answered requests; `wrong` answers that were not the asker's own."""
+    """What all clients met. `seconds` of answered requests; `wrong` answers that were not the asker's own.
+
+    `heard`: of spoken words, how many were recognised (`True`) and how many taken for no client's word (`False`).
+    """
 
     statuses: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    heard: Counter[bool] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True)
 class Question:
-    """One request and what its answer must hold. `sound`: WAV bytes, `None` for words alone."""
+    """One request and what its answer must hold. `sound`: WAV bytes, `None` for words alone.
+
+    `words`: what is said, given along; `None`: they are to be recognised, with `word` among them.
+    """
 
     name: str
-    words: str
+    words: str | None
     sound: bytes | None
     duration_s: float | None
+    word: str | None = None
 
 
-def question(client: int, number: int) -> Question:
+def question(client: int, number: int, speaks: bool = False) -> Question:
     """What a client asks at its n-th turn: nobody else ever asks it, and no answer of it is known yet."""
+    if speaks and number % 8 == 7 and client < len(WORDS):
+        sound, duration_s = spoken(WORDS[client], number)
+        return Question(f"client-{client}-{number}.wav", None, sound, duration_s, WORDS[client])
     words = f"{SENTENCES[(client + number) % len(SENTENCES)]}, said client {client} for the {number}th time."
     if number % 4 != 3:
         return Question("text", words, None, None)
@@ -80,12 +101,31 @@ def tone(duration_s: float, pitch_hz: float) -> bytes:
     return file.getvalue()
 
 
+def spoken(word: str, number: int) -> tuple[bytes, float]:
+    """A WAV file of a sentence with the word, and its seconds; at each turn in another voice."""
+    voice = ["-p", str(35 + number % 30), "-s", str(130 + number // 8 % 20)]
+    text = f"Please say {word}. I would like to hear {word}."
+    with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+        subprocess.run(["espeak-ng", *voice, "-w", file.name, text], check=True)
+        with wave.open(file.name) as sound:
+            duration_s = sound.getnframes() / sound.getframerate()
+        return Path(file.name).read_bytes(), duration_s
+
+
+def others_word(asked: Question, text: str) -> str | None:
+    """Another client's word in what was recognised."""
+    return next((word for word in WORDS if word != asked.word and word in text.lower()), None)
+
+
 def fault(asked: Question, answer: dict[str, Any]) -> str | None:
     """Say how an answer is not the asker's own; `None` where it is."""
     if answer["clip"] != asked.name:
         return f"asked about {asked.name}, answered about {answer['clip']}"
-    if answer["transcript"]["text"] != asked.words:
-        return f"sent {asked.words!r}, answered about {answer['transcript']['text']!r}"
+    text = answer["transcript"]["text"]
+    if asked.words is not None and text != asked.words:
+        return f"sent {asked.words!r}, answered about {text!r}"
+    if asked.words is None and others_word(asked, text or "") is not None:
+        return f"said {asked.word!r}, answered about {text!r}"
     length_s = answer["duration_s"]
     if (asked.duration_s is None) != (length_s is None) or abs((asked.duration_s or 0) - (length_s or 0)) > 0.004:
         return f"sent {asked.duration_s} s, answered about {length_s} s"
@@ -94,36 +134,40 @@ def fault(asked: Question, answer: dict[str, Any]) -> str | None:
     return None
 
 
-def ask(url: str, client: int, until: float, tally: Tally) -> None:
+def ask(url: str, client: int, until: float, tally: Tally, speaks: bool = False) -> None:
     """One client: the next question as soon as the last was answered."""
     number = 0
     with requests.Session() as session:
         while time.monotonic() < until:
-            asked, start = question(client, number), time.monotonic()
+            asked = question(client, number, speaks)
+            start = time.monotonic()
             number += 1
             try:
-                status, wrong = send(session, url, asked)
+                status, answer = send(session, url, asked)
             except requests.RequestException as error:
-                status, wrong = type(error).__name__, None
+                status, answer = type(error).__name__, None
+            wrong = None if answer is None else fault(asked, answer)
             with tally.lock:
                 tally.statuses[status] += 1
                 if status == "200":
                     tally.seconds.append(time.monotonic() - start)
                 if wrong:
                     tally.wrong.append(wrong)
+                elif answer is not None and asked.word is not None:
+                    tally.heard[asked.word in (answer["transcript"]["text"] or "").lower()] += 1
             if status == "429":
                 time.sleep(0.5)
 
 
-def send(session: requests.Session, url: str, asked: Question) -> tuple[str, str | None]:
-    """Ask once: the status, and how the answer was not the asker's own."""
-    fields = {"transcript": asked.words, "tasks": "emotion"}
+def send(session: requests.Session, url: str, asked: Question) -> tuple[str, dict[str, Any] | None]:
+    """Ask once: the status, and the answer."""
+    fields = {"tasks": "emotion"} | ({} if asked.words is None else {"transcript": asked.words})
     if asked.sound is None:
         response = session.post(f"{url}/v1/analyze", json=fields, timeout=300)
     else:
         files = {"clip": (asked.name, asked.sound)}
         response = session.post(f"{url}/v1/analyze", data=fields, files=files, timeout=300)
-    return str(response.status_code), fault(asked, response.json()) if response.status_code == 200 else None
+    return str(response.status_code), response.json() if response.status_code == 200 else None
 
 
 @contextmanager
@@ -162,6 +206,15 @@ def memory_mb(process: int) -> float:
     return round(int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1000, 1)  # type: ignore[index]
 
 
+def growth(memory: Sequence[float]) -> float | None:
+    """How much more memory the last fifth of the time took than the fifth from its middle on, as a share."""
+    fifth = len(memory) // 5
+    if not fifth:
+        return None
+    middle = memory[len(memory) // 2 :][:fifth]
+    return round(float(np.mean(memory[-fifth:]) / np.mean(middle)) - 1, 4)
+
+
 def percentile(values: Sequence[float], share: float) -> float | None:
     """The value below which this share lies; `None` of nothing."""
     return round(float(np.quantile(values, share)), 3) if values else None
@@ -170,7 +223,8 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 def measure(url: str, process: int, clients: int, seconds: float) -> dict[str, Any]:
     """Let the clients ask; gives what was met."""
     tally, memory, start = Tally(), [], time.monotonic()
-    threads = [threading.Thread(target=ask, args=(url, n, start + seconds, tally)) for n in range(clients)]
+    speaks = shutil.which("espeak-ng") is not None
+    threads = [threading.Thread(target=ask, args=(url, n, start + seconds, tally, speaks)) for n in range(clients)]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
@@ -185,7 +239,9 @@ def measure(url: str, process: int, clients: int, seconds: float) -> dict[str, A
         "p50_s": percentile(tally.seconds, 0.5),
         "p95_s": percentile(tally.seconds, 0.95),
         "not_the_askers_own": tally.wrong,
+        "spoken_words": {"recognised": tally.heard[True], "not_recognised": tally.heard[False]},
         "memory_mb": memory,
+        "memory_growth_second_half": growth([mb for _, mb in memory]),
     }
 
 
@@ -197,6 +253,8 @@ def show(found: dict[str, Any]) -> None:
     for name in ("statuses", "answers_a_second", "p50_s", "p95_s"):
         table.add_row(name, str(found[name]))
     table.add_row("answers that were not the asker's own", str(len(found["not_the_askers_own"])))
+    table.add_row("spoken words", str(found["spoken_words"]))
+    table.add_row("memory, growth over the second half", str(found["memory_growth_second_half"]))
     first, last = found["memory_mb"][0][1], found["memory_mb"][-1][1]
     table.add_row("memory at the start, at the end, most", f"{first}, {last}, {max(m for _, m in found['memory_mb'])}")
     Console().print(table)

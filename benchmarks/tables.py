@@ -372,9 +372,11 @@ def load(record: dict[str, Any]) -> str:
         ),
         "answers by status": ", ".join(f"{count} × {status}" for status, count in record["statuses"].items()),
         "answers that were not the asker's own": str(len(record["not_the_askers_own"])),
+        "spoken words: recognised, taken for no client's word": ", ".join(map(str, record["spoken_words"].values())),
         "time to an answer, median": f"{record['p50_s']:.1f} s",
         "time to an answer, 95th percentile": f"{record['p95_s']:.1f} s",
         "memory at the start, at the end, at most": f"{memory[0]:.0f}, {memory[-1]:.0f}, {max(memory):.0f} MB",
+        "memory, growth over the second half": f"{100 * record['memory_growth_second_half']:+.1f} %",
     }
     lines = ["| what | measured |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
     return "\n".join([*lines, "", f"Measured with `python benchmarks/load.py` on {record['machine']['cores']} cores "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import shutil
 import wave
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
@@ -47,6 +48,26 @@ def test_another_clients_answer_is_noticed(load: ModuleType) -> None:
     assert "answered about" in load.fault(own, answer(own, duration_s=other.duration_s))
     assert "answered about" in load.fault(own, answer(own, duration_s=None))
     assert "sum to 1" in load.fault(own, answer(own, probabilities={"a": 0.9}))
+
+
+def test_another_clients_spoken_word_is_noticed(load: ModuleType) -> None:
+    own = load.Question("client-1-7.wav", None, b"", 2.0, load.WORDS[1])
+    assert load.fault(own, answer(own, transcript={"text": f"Please say {load.WORDS[1].upper()}."})) is None
+    assert load.fault(own, answer(own, transcript={"text": "Please stay."})) is None, "not heard, but nobody else's"
+    assert "answered about" in load.fault(own, answer(own, transcript={"text": f"I would like {load.WORDS[2]}."}))
+    assert not any(one in other for one in load.WORDS for other in load.WORDS if one != other)
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng")
+def test_speech_differs_at_each_turn_and_tells_its_length(load: ModuleType) -> None:
+    (first, first_s), (second, _) = load.spoken("banana", 7), load.spoken("banana", 15)
+    assert first != second and first[:4] == b"RIFF" and 1 < first_s < 8
+
+
+def test_growth_compares_the_last_fifth_with_the_middle_one(load: ModuleType) -> None:
+    assert load.growth([500.0] * 5 + [1000.0] * 5) == 0.0
+    assert load.growth([900.0] * 5 + [1000.0] * 2 + [1100.0] * 3) == 0.1
+    assert load.growth([1.0, 2.0]) is None
 
 
 def test_uploads_are_drawn_again_the_same_and_are_of_all_kinds(hostile: ModuleType, load: ModuleType) -> None:
