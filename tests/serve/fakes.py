@@ -195,6 +195,7 @@ class FakeModel:
             inputs={"video": there, "audio": InputState(present=clip.path is not None, reason="silent"), "text": there},
             warnings=(),
             timings_s={},
+            language=settings.language,
             raw=dict(texts),
             timeline=timeline,
             people=made_up_people(labels) if settings.person == "all" else (),

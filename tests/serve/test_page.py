@@ -243,7 +243,7 @@ def test_the_chinese_page_says_the_phrases_of_the_report_in_chinese(open_page: C
     page.click("#el-analyse")
     page.wait_for_selector(".el-result .course")
     shown = page.inner_text(".el-result .course") + page.inner_text(".el-result .people")
-    assert "情绪的转换" in shown and "倾听时" in shown and "listening" not in shown
+    assert "情绪的先后" in shown and "倾听时" in shown and "listening" not in shown
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 

@@ -8,6 +8,7 @@ import pytest
 from emotion_llama.answer import parse_emotion
 from emotion_llama.errors import ManifestError, UsageError
 from emotion_llama.model.score import ClipReader
+from emotion_llama.model.together import Question
 from emotion_llama.train.preference.answers import answer_tokens, mean_rewards, write_answers
 from emotion_llama.train.preference.pairs import Pair, among, pairs_from_samples, read_pairs, write_pairs
 from emotion_llama.train.preference.rewards import count_clues, score, total
@@ -124,7 +125,8 @@ def test_answers_in_a_batch_are_those_written_alone(model, processor, ask):
     alone = [write_answers(model, processor, [s], settings)[0] for s in samples]
     reader = ClipReader(model, processor)
     stepwise = [
-        reader.answer(reader.read(s.features, s.transcript), s.task, labels=s.labels, max_new_tokens=6) for s in samples
+        reader.answer(reader.read(s.features, s.transcript), Question(s.task, s.labels, max_new_tokens=6))
+        for s in samples
     ]
     assert together == alone == stepwise
     drawn = [write_answers(model, processor, samples, settings, temperature=1.0) for _ in range(2)]
