@@ -249,7 +249,8 @@ def speed(record: dict[str, Any]) -> str:
     if "reference_ratio" in record:
         rows["a clip with its reason, against the released way of working"] = f"{record['reference_ratio']:.1f}× faster"
     lines = ["| what | measured |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
-    return "\n".join([*lines, "", f"Measured with `make bench` on {record['machine']}, {record['dtype']}."])
+    how = "with `make bench`" if together is not None else "by an earlier form of `make bench`, and not since,"
+    return "\n".join([*lines, "", f"Measured {how} on {record['machine']}, {record['dtype']}."])
 
 
 def bench(record: dict[str, Any]) -> str:
