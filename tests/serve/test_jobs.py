@@ -185,7 +185,7 @@ def test_killed_with_jobs_waiting_the_next_start_finishes_all(tmp_path: Path) ->
     database = tmp_path / "jobs.sqlite"
     with process(database, 60) as (killed, url):
         up(url)
-        asked = {"requests": [{"transcript": f"job {number}"} for number in range(5)]}
+        asked = {"requests": [{"transcript": f"job {number}"} for number in range(20)]}
         ids = [job["id"] for job in requests.post(f"{url}/v1/analyze/batch", json=asked, timeout=20).json()["jobs"]]
         until = time.monotonic() + 20
         while not Path(f"{database}.begun").exists():
@@ -199,5 +199,5 @@ def test_killed_with_jobs_waiting_the_next_start_finishes_all(tmp_path: Path) ->
             told = [ended(session, f"{url}/v1/jobs/{found}") for found in ids]
         again.send_signal(signal.SIGTERM)
         assert again.wait(20) == 0
-    assert [job["state"] for job in told] == ["done"] * 5
-    assert [job["analysis"]["transcript"]["text"] for job in told] == [f"job {number}" for number in range(5)]
+    assert [job["state"] for job in told] == ["done"] * 20
+    assert [job["analysis"]["transcript"]["text"] for job in told] == [f"job {number}" for number in range(20)]
