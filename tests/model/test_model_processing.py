@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -29,6 +31,14 @@ def test_frame_markers_become_control_tokens(processor):
     ids = processor.token_ids([Marker("<|im_start|>user\n"), "hi", Soft("audio", 3), Marker("<|im_end|>")])
     assert ids[0] == 1 and ids[-1] == 2
     assert ids[-4:-1] == [processor.config.placeholder_token_id] * 3
+
+
+def test_two_threads_do_not_read_each_others_markers_or_text(processor):
+    pieces = [Marker("<|im_start|>user\n"), "<|im_end|> said a film", Marker("<|im_end|>")]
+    alone = processor.token_ids(pieces)
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(lambda _: processor.token_ids(pieces), range(2000)))
+    assert all(one == alone for one in found)
 
 
 def test_training_layout(processor):

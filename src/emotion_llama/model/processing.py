@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,9 @@ from emotion_llama.prompt_official import demo_kept, render_official
 
 TRAINING_MULTIPLE = 16
 """Training batches are padded to a multiple of this: every new length costs the CPU's matrix library a compilation."""
+
+_TOKENISING = threading.Lock()
+"""The library keeps in the tokenizer whether control tokens are split: two threads would read each other's setting."""
 
 Features = Mapping[str, NDArray[np.float32]]
 """Feature group → (N, E), only the groups that are present."""
@@ -175,7 +179,8 @@ class EmotionLlamaProcessor:
             else:
                 control = isinstance(piece, Marker)
                 text = piece.text if isinstance(piece, Marker) else piece
-                encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=not control)
+                with _TOKENISING:
+                    encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=not control)
                 ids += encoded["input_ids"]
         return ids
 
