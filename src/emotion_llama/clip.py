@@ -205,7 +205,8 @@ class Provenance(Record):
     """Everything needed to repeat the result. `baseline_clips`: recordings of the same person that made a baseline.
 
     `baseline_from`: where they come from: "clips" that were named, a "profile" file, or other parts of the same
-    recording ("auto").
+    recording ("auto"). `quantize`: bits in which weights were held for writing texts ("int8", "int4"), `compiled`:
+    whether texts were written by a compiled graph; on a processor neither touches labels and probabilities.
     """
 
     package: str
@@ -221,6 +222,8 @@ class Provenance(Record):
     versions: dict[str, str]
     baseline_clips: int | None = None
     baseline_from: Literal["clips", "profile", "auto"] | None = None
+    quantize: Literal["int8", "int4"] | None = None
+    compiled: bool = False
 
 
 class Analysis(Record):

@@ -17,6 +17,7 @@ from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.analyze.feature_files import file_name, read_clip
 from emotion_llama.analyze.features import encode, for_model
 from emotion_llama.analyze.gating import Gated, gate
+from emotion_llama.analyze.numerics import Numerics, Quantize
 from emotion_llama.analyze.parts import Parts
 from emotion_llama.analyze.people import about, people_of, whom
 from emotion_llama.analyze.people_notes import people_notes
@@ -336,12 +337,16 @@ def load(
     dtype: str = "auto",
     threads: int | None = None,
     keep_features: bool = True,
+    quantize: Quantize | None = None,
+    compiled: bool = False,
 ) -> EmotionLlama:
     """Load a preset by name, or a checkpoint folder.
 
     `device` is auto, cpu, cuda or cuda:N; `dtype` auto, float32 or bfloat16. Encoders load on first use.
-    `keep_features` keeps the slow encoders' outputs in the cache folder, by content of the recording. Raises
-    `UsageError` for an unknown name or device, `ModelError` for a folder that is not a checkpoint.
+    `keep_features` keeps the slow encoders' outputs in the cache folder, by content of the recording. `quantize` (int8
+    or int4) and `compiled`: texts are written faster; see `Numerics`. Raises `UsageError` for an unknown name or
+    device, `ModelError` for a folder that is not a checkpoint.
     """
-    preset = load_preset(name, device=device, dtype=dtype, threads=threads)
+    numerics = Numerics.of(quantize, compiled)
+    preset = load_preset(name, device=device, dtype=dtype, threads=threads, numerics=numerics)
     return EmotionLlama(replace(preset, keep_features=keep_features))

@@ -14,7 +14,8 @@ from emotion_llama.analyze.scoring import OPEN_VOCABULARY, Inputs, LabelChances,
 from emotion_llama.answer import parse_emotion, parse_last_word, parse_open
 from emotion_llama.clip import Attribution, LabelScores, Modality, Task
 from emotion_llama.model.score import ClipPrefix, ClipReader, label_orders
-from emotion_llama.model.together import Begun, Question
+from emotion_llama.model.steps import Begun
+from emotion_llama.model.together import Question
 from emotion_llama.official.text import restore_sentences
 from emotion_llama.perception.compose import choose_clues, clue_phrases, reason_clues
 from emotion_llama.settings import AnalyzeSettings

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from emotion_llama import __version__, assets
+from emotion_llama.analyze.numerics import Numerics, on_gpu, require_openvino
 from emotion_llama.clip import Provenance
 from emotion_llama.errors import ModelError, UsageError
 from emotion_llama.model import checkpoint
@@ -37,7 +38,10 @@ _VERSIONS = ("torch", "transformers", "peft", "numpy", "av", "faster-whisper", "
 
 @dataclass(frozen=True)
 class Preset:
-    """A checkpoint folder with what is needed to run it. `llm` is the folder of its language model's weights."""
+    """A checkpoint folder with what is needed to run it. `llm` is the folder of its language model's weights.
+
+    `numerics`: by what texts are written on a processor; on a GPU, how the language model's weights are held.
+    """
 
     name: str
     folder: Path
@@ -45,6 +49,7 @@ class Preset:
     dtype: torch.dtype
     threads: int
     keep_features: bool = True
+    numerics: Numerics = Numerics()
 
     def config(self) -> EmotionLlamaConfig:
         """The checkpoint's configuration."""
@@ -64,19 +69,38 @@ class Preset:
         return (*found, *TRAINED_LABELS) if record["config"]["model"].get("init") else tuple(found)
 
     def load_reader(self) -> ClipReader:
-        """Load the language model with its adapter merged, ready to read clips."""
+        """Load the language model with its adapter merged, ready to read clips.
+
+        Raises `UsageError` where `numerics` asks for what is not installed or not there.
+        """
+        if not self.numerics.changed:
+            return self._plain_reader(self.device)
+        reader = self._plain_reader("cpu")
+        if self.device != "cpu":
+            return on_gpu(reader, self.numerics, self.device)
+        require_openvino(self.numerics)
+        from emotion_llama.model.compiled import CompiledStepper
+
+        graphs = assets.cache_dir() / "compiled"
+        language_model, quantize = reader.model.language_model, self.numerics.quantize
+        stepper = CompiledStepper(language_model, quantize, graphs, self.threads, self.dtype)
+        return ClipReader(reader.model, reader.processor, stepper)
+
+    def _plain_reader(self, device: str) -> ClipReader:
         torch.set_num_threads(self.threads)
         if checkpoint.is_merged(self.folder):
-            model = checkpoint.load_merged(self.folder, device=self.device, dtype=self.dtype)
+            model = checkpoint.load_merged(self.folder, device=device, dtype=self.dtype)
             if model.config.lora is not None:  # a converted release
                 model.merge_lora()
             return ClipReader(model, EmotionLlamaProcessor.from_pretrained(self.folder, model.config))
         llm = llm_folder(self.config().llm)
-        model = checkpoint.load_adapter(self.folder, llm, device=self.device, dtype=self.dtype, merge=True)
+        model = checkpoint.load_adapter(self.folder, llm, device=device, dtype=self.dtype, merge=True)
         return ClipReader(model, EmotionLlamaProcessor.from_pretrained(llm, model.config))
 
 
-def load_preset(name: str | Path, *, device: str, dtype: str, threads: int | None) -> Preset:
+def load_preset(
+    name: str | Path, *, device: str, dtype: str, threads: int | None, numerics: Numerics | None = None
+) -> Preset:
     """Find a preset by name or folder and choose where it runs; reads no weights. Raises `UsageError`, `ModelError`."""
     folder = Path(str(files("emotion_llama") / "weights" / str(name))) if str(name) in PRESETS else Path(name)
     if not folder.is_dir() and str(name) == FULL_SIZE:
@@ -88,8 +112,17 @@ def load_preset(name: str | Path, *, device: str, dtype: str, threads: int | Non
         raise UsageError(f"unknown model {str(name)!r}: give one of {', '.join(PRESETS)} or a checkpoint folder")
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder}: no config.json there; expected a checkpoint folder written by training")
-    where = choose_device(device)
-    return Preset(str(name), folder, where, choose_dtype(dtype, where), threads or min(thread_share(1), MOST_THREADS))
+    where, numerics = choose_device(device), numerics or Numerics()
+    if where == "cpu":
+        require_openvino(numerics)
+    return Preset(
+        str(name),
+        folder,
+        where,
+        choose_dtype(dtype, where),
+        threads or min(thread_share(1), MOST_THREADS),
+        numerics=numerics,
+    )
 
 
 def llm_folder(name: str) -> str | Path:
@@ -140,5 +173,7 @@ def provenance(preset: Preset, settings: AnalyzeSettings) -> Provenance:
         seed=settings.seed,
         device=preset.device,
         dtype=str(preset.dtype).removeprefix("torch."),
+        quantize=preset.numerics.quantize,
+        compiled=preset.numerics.compiled,
         versions={name: version(name) for name in _VERSIONS},
     )

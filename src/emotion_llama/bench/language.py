@@ -98,7 +98,7 @@ def decode_s(reader: ClipReader, asked: Sequence[Asked], tokens: int) -> float:
     """Seconds from the first to the last token of reasons written side by side, `tokens` each."""
     endless = copy.copy(reader.processor)
     endless.end_id = -1  # no token: every text is as long as all others
-    writer = ClipReader(reader.model, endless)
+    writer = ClipReader(reader.model, endless, reader.stepper)
     begun = [
         reader.begin(reader.read(one.features, one.transcript), replace(one.reason, max_new_tokens=tokens))
         for one in asked

@@ -23,7 +23,8 @@ from emotion_llama.errors import ModelError
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 from emotion_llama.model.packing import Packed, chunks, pack
 from emotion_llama.model.processing import EmotionLlamaProcessor, Features
-from emotion_llama.model.together import Begun, Question, Told, write_together
+from emotion_llama.model.steps import Begun, PlainStepper, Stepper
+from emotion_llama.model.together import Question, Told, write_together
 from emotion_llama.prompt import Layout
 
 
@@ -63,11 +64,18 @@ class ClipReader:
     The model is put in evaluation mode. Labels are scored with the end token as soon as one of them has several tokens,
     so that a label cannot win by being the start of another; where every label is one token the choice is made at that
     token, the end adds next to nothing, and it is left out: one forward pass decides. `end` overrides this.
+    `stepper`: what writes texts on, by default the model itself; it scores no labels.
     """
 
-    def __init__(self, model: EmotionLlamaForConditionalGeneration, processor: EmotionLlamaProcessor) -> None:
+    def __init__(
+        self,
+        model: EmotionLlamaForConditionalGeneration,
+        processor: EmotionLlamaProcessor,
+        stepper: Stepper | None = None,
+    ) -> None:
         self.model = model.eval()
         self.processor = processor
+        self.stepper = stepper or PlainStepper(self.model)
         self._priors: dict[tuple[tuple[str, ...], int, int, bool | None, int], LabelLikelihoods] = {}
 
     @property
@@ -78,7 +86,7 @@ class ClipReader:
     def in_layout(self, layout: Layout | None) -> ClipReader:
         """Give a reader of the same model for another layout; `None` = the configuration's own."""
         processor = self.processor.in_layout(layout)
-        return self if processor is self.processor else ClipReader(self.model, processor)
+        return self if processor is self.processor else ClipReader(self.model, processor, self.stepper)
 
     @torch.inference_mode()
     def read(self, features: Features, transcript: str | None) -> ClipPrefix:
@@ -177,7 +185,7 @@ class ClipReader:
 
         `told` gets a text's number and its next piece; the pieces join to the text, and false ends it.
         """
-        return write_together(self.model, self.processor, begun, told)
+        return write_together(self.stepper, self.processor, begun, told)
 
     def answer(self, prefix: ClipPrefix, question: Question) -> str:
         """Write the likeliest answer to one question."""

@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
-from transformers import DynamicCache
 
 from emotion_llama.clip import Task
-from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 from emotion_llama.model.processing import EmotionLlamaProcessor
+from emotion_llama.model.steps import Begun, Stepper
 
 Told = Callable[[int, str], bool]
 """Takes a text's number and its next piece; false ends that text."""
@@ -31,19 +29,6 @@ class Question:
     max_new_tokens: int = 96
 
 
-@dataclass(frozen=True)
-class Begun:
-    """A question that the model has read: the cache behind it (`write` uses it up), its tokens, the next one's logits.
-
-    `length`: positions of the cache; `logits` (V,); `most`: tokens that may be written.
-    """
-
-    cache: DynamicCache
-    length: int
-    logits: Tensor
-    most: int
-
-
 @dataclass
 class _Text:
     """One text under way: its number, its tokens, how many there may be, and what was told of it."""
@@ -56,7 +41,7 @@ class _Text:
 
 @torch.inference_mode()
 def write_together(
-    model: EmotionLlamaForConditionalGeneration,
+    stepper: Stepper,
     processor: EmotionLlamaProcessor,
     questions: Sequence[Begun],
     told: Told,
@@ -64,36 +49,19 @@ def write_together(
     """Give the likeliest text behind each question; `told` gets its pieces, which join to it."""
     if not questions:
         return []
-    if len(questions) > 1 and any(layer.is_sliding for one in questions for layer in one.cache.layers):
-        # a cache that forgets its beginning cannot be laid beside others
+    if len(questions) > 1 and not stepper.joins(questions):
         each = [_Renumbered(told, number) for number in range(len(questions))]
-        return [write_together(model, processor, [one], tell)[0] for one, tell in zip(questions, each, strict=True)]
+        return [write_together(stepper, processor, [one], tell)[0] for one, tell in zip(questions, each, strict=True)]
     going = [_Text(number, question.most) for number, question in enumerate(questions)]
-    texts = list(going)
-    lengths = torch.tensor([question.length for question in questions], device=model.device)
+    texts, steps = list(going), stepper.start(questions)
     logits = torch.stack([question.logits for question in questions])  # (B, V)
-    cache, step = _side_by_side(questions), 0
-    sees = _unpadded(lengths)  # (B, T)
-    while going:
-        tokens = _likeliest(logits, model.config.placeholder_token_id)
-        stay = [row for row, text in enumerate(going) if _goes_on(text, tokens[row], processor, told)]
-        if not stay:
-            break
-        if len(stay) < len(going):
-            rows = torch.tensor(stay, device=lengths.device)
-            cache.batch_select_indices(rows)
-            going, sees, lengths = [going[row] for row in stay], sees[rows], lengths[rows]
-        sees = torch.cat([sees, sees.new_ones(len(going), 1)], 1)
-        logits = model(
-            input_ids=torch.tensor([[text.ids[-1]] for text in going], device=lengths.device),
-            attention_mask=None if bool(sees.all()) else sees,
-            position_ids=(lengths + step)[:, None],
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
-        step += 1
-    return [text.told for text in texts]
+    while True:
+        tokens = _likeliest(logits, processor.config.placeholder_token_id)
+        rows = [row for row, text in enumerate(going) if _goes_on(text, tokens[row], processor, told)]
+        if not rows:
+            return [text.told for text in texts]
+        going = [going[row] for row in rows]
+        logits = steps.next([text.ids[-1] for text in going], rows)
 
 
 @dataclass(frozen=True)
@@ -121,26 +89,3 @@ def _goes_on(text: _Text, token: int, processor: EmotionLlamaProcessor, told: To
         return True
     piece, text.told = whole[len(text.told) :], whole
     return (not piece or told(text.number, piece)) and not ended
-
-
-def _unpadded(lengths: Tensor) -> Tensor:
-    """Which positions (B, T) are a text's own: shorter ones begin with padding."""
-    places = torch.arange(int(lengths.max()), device=lengths.device)
-    own: Tensor = places >= (lengths.max() - lengths)[:, None]
-    return own
-
-
-def _side_by_side(questions: Sequence[Begun]) -> DynamicCache:
-    """One cache of all questions, each padded at its front to the longest."""
-    if len(questions) == 1:
-        return questions[0].cache
-    longest, joint = max(one.length for one in questions), DynamicCache()
-    for index in range(len(questions[0].cache.layers)):
-        both = (
-            torch.cat([
-                pad(getattr(one.cache.layers[index], name), (0, 0, longest - one.length, 0)) for one in questions
-            ])
-            for name in ("keys", "values")
-        )  # fmt: skip
-        joint.update(*both, index)
-    return joint

@@ -1,0 +1,74 @@
+"""Weights of a graph's matrix products in fewer bits; the library's kernels multiply them as they are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+from openvino import opset13 as op
+
+Quantize = Literal["int8", "int4"]
+
+GROUP = 32
+"""Weights that share a scale and a zero point in four bits."""
+
+
+def quantise(graph: ov.Model, quantize: Quantize) -> None:
+    """Store the weights of all matrix products in 8 bits with a scale a row, or in 4 with one for each 32.
+
+    The output layer stays at 8 bits, as does a layer whose width is no multiple of 32: a word is chosen there, and its
+    rounding shows in the text at once.
+    """
+    products = list(_products(graph))
+    for product, values in products:
+        head = len(values) == max(len(other) for _, other in products)
+        four = quantize == "int4" and not head and values.shape[1] % GROUP == 0
+        stored = _in_four_bits(values) if four else _in_eight_bits(values)
+        product.input(1).replace_source_output(stored.output(0))
+
+
+def _products(graph: ov.Model) -> Iterator[tuple[Any, NDArray[np.float32]]]:
+    """Matrix products x Wᵀ with their weights (out, in)."""
+    for node in graph.get_ordered_ops():
+        if node.get_type_name() != "MatMul":
+            continue
+        source = node.input_value(1).get_node()
+        if source.get_type_name() == "Convert":
+            source = source.input_value(0).get_node()
+        if source.get_type_name() == "Constant" and len(source.shape) == 2 and node.get_attributes()["transpose_b"]:
+            yield node, np.array(source.data, np.float32)
+
+
+def _in_eight_bits(values: NDArray[np.float32]) -> Any:
+    scale = _no_zero(np.abs(values).max(1, keepdims=True) / 127)  # (out, 1)
+    whole = np.rint(values / scale).astype(np.int8)
+    return op.multiply(op.convert(op.constant(whole, ov.Type.i8), "f32"), op.constant(scale))
+
+
+def _in_four_bits(values: NDArray[np.float32]) -> Any:
+    grouped = values.reshape(len(values), -1, GROUP)  # (out, groups, 32)
+    low, high = (np.minimum(grouped.min(2, keepdims=True), 0), np.maximum(grouped.max(2, keepdims=True), 0))
+    scale = _no_zero((high - low) / 15)
+    zero = np.rint(-low / scale)
+    whole = np.clip(np.rint(grouped / scale) + zero, 0, 15)
+    shifted = op.subtract(op.convert(_packed(whole), "f32"), op.convert(_packed(zero), "f32"))
+    shape = op.constant(np.array(values.shape, np.int64))
+    return op.reshape(op.multiply(shifted, op.constant(scale)), shape, False)
+
+
+def _packed(values: NDArray[np.float32]) -> Any:
+    """A constant of numbers from 0 to 15, two a byte."""
+    flat = values.astype(np.uint8).reshape(-1)
+    if len(flat) % 2:
+        flat = np.append(flat, np.uint8(0))
+    stored = ov.Tensor(ov.Type.u4, ov.Shape(values.shape))  # of its own: one over the array would outlive it
+    stored.data[:] = (flat[0::2] | (flat[1::2] << 4)).reshape(stored.data.shape)
+    return op.constant(stored)
+
+
+def _no_zero(scale: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """A scale by which can be divided, where all weights are zero too."""
+    return np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32)

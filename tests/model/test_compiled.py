@@ -1,0 +1,97 @@
+"""Texts written by a compiled graph are those of the model; in fewer bits they are near."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from emotion_llama.errors import UsageError
+from emotion_llama.model import ClipReader
+from emotion_llama.model.together import Question
+
+pytest.importorskip("openvino", reason="needs openvino (emotion-llama[fast])")
+
+from emotion_llama.model.compiled import CompiledStepper
+from emotion_llama.model.compiled.graph import step_graph
+from emotion_llama.model.compiled.store import key_of
+from emotion_llama.model.compiled.weights import quantise
+
+LABELS = ("happy", "sad", "angry", "neutral")
+QUESTIONS = (
+    ("they are talking by the door", Question("reason", LABELS, ("a smile",), 12)),
+    (None, Question("visual", LABELS, (), 5)),
+    ("hello", Question("audio", LABELS, ("a loud voice", "a smile", "no rest"), 20)),
+)
+
+
+@pytest.fixture()
+def plain(model, processor):
+    return ClipReader(model, processor)
+
+
+def compiled(reader, folder, quantize=None):
+    stepper = CompiledStepper(reader.model.language_model, quantize, folder, 1, torch.float32)
+    return ClipReader(reader.model, reader.processor, stepper)
+
+
+def begun(reader, features):
+    return [reader.begin(reader.read(features, words), question) for words, question in QUESTIONS]
+
+
+def test_the_texts_are_those_of_the_model(plain, features, tmp_path):
+    fast, wanted = compiled(plain, tmp_path), plain.write(begun(plain, features))
+    assert fast.write(begun(fast, features)) == wanted
+    assert [fast.write([one])[0] for one in begun(fast, features)] == wanted
+    assert len({len(one) for one in wanted}) > 1, "they end at different steps"
+
+
+def test_logits_of_each_step_are_those_of_the_model(plain, features, tmp_path):
+    tokens = np.random.default_rng(0).integers(4, 300, (6, 3))
+    steps = [reader.stepper.start(begun(reader, features)) for reader in (plain, compiled(plain, tmp_path))]
+    rows = [0, 1, 2]
+    with torch.inference_mode():
+        for step, chosen in enumerate(tokens.tolist()):
+            if step == 3:
+                rows = [0, 2]  # the second text has ended
+            ours, theirs = (one.next([chosen[row] for row in rows], rows) for one in steps)
+            np.testing.assert_allclose(theirs.numpy(), ours.numpy(), atol=1e-3)
+            rows = list(range(len(rows)))
+
+
+@pytest.mark.parametrize(("quantize", "most"), [("int8", 0.02), ("int4", 0.25)])
+def test_weights_in_fewer_bits_are_near(plain, features, tmp_path, quantize, most):
+    ours, theirs = (
+        reader.stepper.start(begun(reader, features)) for reader in (plain, compiled(plain, tmp_path, quantize))
+    )
+    with torch.inference_mode():
+        exact, rounded = ours.next([5, 6, 7], [0, 1, 2]), theirs.next([5, 6, 7], [0, 1, 2])
+    error = float((exact - rounded).norm() / exact.norm())
+    assert 1e-5 < error < most
+
+
+def test_fewer_bits_are_stored(plain):
+    graph = step_graph(plain.model.language_model)
+    quantise(graph, "int4")
+    kinds = [str(node.get_element_type()) for node in graph.get_ops() if node.get_type_name() == "Constant"]
+    assert sum("u4" in kind for kind in kinds) > 0, "layers"
+    assert sum("int8_t" in kind for kind in kinds) == 1 + 2, "the output layer, and two layers of 48 columns"
+
+
+def test_a_graph_is_made_once_and_belongs_to_its_weights(plain, features, tmp_path):
+    compiled(plain, tmp_path).stepper.warm()
+    (home,) = tmp_path.iterdir()
+    made = (home / "step.xml").stat().st_mtime_ns
+    compiled(plain, tmp_path).stepper.warm()
+    assert [home] == list(tmp_path.iterdir()) and (home / "step.xml").stat().st_mtime_ns == made
+    before = key_of(plain.model.language_model, None)
+    with torch.no_grad():
+        next(iter(plain.model.language_model.parameters()))[0, 0] += 0.5
+    assert key_of(plain.model.language_model, None) != before != key_of(plain.model.language_model, "int8")
+
+
+def test_a_model_that_forgets_is_refused(plain):
+    plain.model.language_model.config.sliding_window = 8
+    plain.model.language_model.config.layer_types = ["sliding_attention"] * 2
+    with pytest.raises(UsageError, match="forgets parts"):
+        step_graph(plain.model.language_model)
