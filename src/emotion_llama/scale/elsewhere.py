@@ -23,13 +23,18 @@ Send = Callable[[str, str], bytes | int | None]
 
 
 def sent(path: str, node: str) -> bytes | int | None:
-    """Let a Ray task on `node` read a file, and Ray's object store bring it here. In a Ray worker only."""
+    """Let Ray bring a file from `node`, where the run was started; `None` on that very node. In a Ray worker only."""
     ray: Any = import_module("ray")
-    if ray.get_runtime_context().get_node_id() == node:
-        return None  # it would have been seen
+    here = ray.get_runtime_context().get_node_id() == node
+    return None if here else read_on(node, path, LARGEST_BYTES)  # here it would have been seen
+
+
+def read_on(node: str, path: str, largest_bytes: int) -> bytes | int | None:
+    """Let a task on a Ray node read a file: `content_of` there. It comes through Ray's object store."""
+    ray: Any = import_module("ray")
     place = import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy(node, soft=False)
     read = ray.remote(num_cpus=0, scheduling_strategy=place)(content_of)
-    found: bytes | int | None = ray.get(read.remote(path, LARGEST_BYTES))
+    found: bytes | int | None = ray.get(read.remote(path, largest_bytes))
     return found
 
 
