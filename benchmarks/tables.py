@@ -2,10 +2,11 @@
 
 docs/results.json (`make score`), docs/trainings and docs/ablations (`publish.py`), docs/speed.json and
 docs/training-speed.json (`make bench`), docs/build-speed.json (`build.py`), docs/timeline-speed.json
-(`timeline.py`), docs/spread-speed.json (`spread.py`), docs/load.json (`load.py`), docs/hostile.json (`hostile.py`) and docs/bias.json (`bias.py`) are
-rendered as docs/results.md, and as Markdown tables between the markers `<!-- scores -->`, `<!-- trainings -->`,
-`<!-- speed -->`, `<!-- bench -->`, `<!-- training speed -->`, `<!-- build speed -->`, `<!-- timeline speed -->`,
-`<!-- spread speed -->`, `<!-- load -->`, `<!-- hostile -->` or `<!-- bias -->` and `<!-- end -->` of the documents: no number is typed by hand.
+(`timeline.py`), docs/spread-speed.json (`spread.py`), docs/load.json (`load.py`), docs/hostile.json (`hostile.py`) and
+docs/bias.json (`bias.py`) are rendered as docs/results.md, and as Markdown tables between the markers
+`<!-- scores -->`, `<!-- trainings -->`, `<!-- speed -->`, `<!-- bench -->`, `<!-- training speed -->`,
+`<!-- build speed -->`, `<!-- timeline speed -->`, `<!-- spread speed -->`, `<!-- load -->`, `<!-- hostile -->` or
+`<!-- bias -->` and `<!-- end -->` of the documents: no number is typed by hand.
 """
 
 from __future__ import annotations
