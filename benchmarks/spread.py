@@ -162,18 +162,19 @@ def difference(one: dict[str, Any], other: dict[str, Any]) -> float:
     return max(abs(one["probabilities"][label] - other["probabilities"][label]) for label in other["probabilities"])
 
 
-def measure(clips: int, tasks: Sequence[str], kill: bool) -> SpreadSpeed:
-    """Take the ways one after the other."""
+def measure(clips: int, tasks: Sequence[str], kill: bool, words: str = "") -> SpreadSpeed:
+    """Take the ways one after the other: `plain`, and those with some words in their names."""
     from emotion_llama.analyze.preset import load_preset
     from emotion_llama.bench.machine import describe
 
     where = describe(load_preset("nano", device="cpu", dtype="auto", threads=None), quick=clips < 20)
     found: list[Way] = []
     with tempfile.TemporaryDirectory() as folder:
-        for number, (name, how) in enumerate((*WAYS, *((KILLED,) if kill else ()))):
-            out, killed = Path(folder) / str(number), kill and number == len(WAYS)
-            words = ["--clips", str(clips), "--tasks", ",".join(tasks), "--way", json.dumps(how)]
-            times = timed(words, out, killed)
+        ways = [WAYS[0], *(one for one in WAYS[1:] if words in one[0])]
+        for number, (name, how) in enumerate((*ways, *((KILLED,) if kill else ()))):
+            out, killed = Path(folder) / str(number), kill and number == len(ways)
+            command = ["--clips", str(clips), "--tasks", ",".join(tasks), "--way", json.dumps(how)]
+            times = timed(command, out, killed)
             found.append(way(name, times, out, clips, found[0] if found else None, killed))
             Console(stderr=True).print(f"{name}: {found[-1].steady_clips_a_second} clips a second")
     return SpreadSpeed(machine=where, clips=clips, clip_s=CLIP_S, tasks=tuple(tasks), ways=tuple(found))
@@ -197,6 +198,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=16)
     parser.add_argument("--tasks", default="emotion,reason", help="what is asked, with commas")
+    parser.add_argument("--ways", default="", help="beside plain only those whose names have these words: ray")
     parser.add_argument("--kill", action="store_true", help="kill a Ray worker in the middle of one more run")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--way", help=argparse.SUPPRESS)  # one way, in the process that is timed
@@ -210,7 +212,7 @@ def main() -> int:
         return run_folder(cuts(options.clips), run, load_unkept)
     if options.clips < 2 * STEADY_FROM:
         parser.error(f"--clips: at least {2 * STEADY_FROM}, for a steady state")
-    found = measure(options.clips, tasks, options.kill)
+    found = measure(options.clips, tasks, options.kill, options.ways)
     show(found)
     if options.json is not None:
         options.json.write_text(found.model_dump_json(indent=2) + "\n", encoding="utf-8")
