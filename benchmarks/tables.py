@@ -2,10 +2,11 @@
 
 docs/results.json (`make score`), docs/trainings and docs/ablations (`publish.py`), docs/speed.json and
 docs/training-speed.json (`make bench`), docs/build-speed.json (`build.py`), docs/timeline-speed.json
-(`timeline.py`), docs/load.json (`load.py`), docs/hostile.json (`hostile.py`) and docs/bias.json (`bias.py`) are
-rendered as docs/results.md, and as Markdown tables between the markers `<!-- scores -->`, `<!-- trainings -->`,
-`<!-- speed -->`, `<!-- bench -->`, `<!-- training speed -->`, `<!-- build speed -->`, `<!-- timeline speed -->`,
-`<!-- load -->`, `<!-- hostile -->` or `<!-- bias -->` and `<!-- end -->` of the documents: no number is typed by hand.
+(`timeline.py`), docs/spread-speed.json (`spread.py`), docs/load.json (`load.py`), docs/hostile.json (`hostile.py`) and
+docs/bias.json (`bias.py`) are rendered as docs/results.md, and as Markdown tables between the markers
+`<!-- scores -->`, `<!-- trainings -->`, `<!-- speed -->`, `<!-- bench -->`, `<!-- training speed -->`,
+`<!-- build speed -->`, `<!-- timeline speed -->`, `<!-- spread speed -->`, `<!-- load -->`, `<!-- hostile -->` or
+`<!-- bias -->` and `<!-- end -->` of the documents: no number is typed by hand.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ DOCUMENTS = (
     ROOT / "docs/timeline.md",
     ROOT / "docs/serve.md",
     ROOT / "docs/performance.md",
+    ROOT / "docs/scaling.md",
 )
 BUILD_SPEED = ROOT / "docs/build-speed.json"
 TIMELINE_SPEED = ROOT / "docs/timeline-speed.json"
+SPREAD_SPEED = ROOT / "docs/spread-speed.json"
 
 
 def scores(record: dict[str, Any]) -> str:
@@ -329,6 +332,30 @@ def timeline_speed(record: dict[str, Any]) -> str:
     return "\n".join([*lines, "", how])
 
 
+def spread_speed(record: dict[str, Any]) -> str:
+    """Render the figures of `benchmarks/spread.py`."""
+    machine = record["machine"]
+    lines = [
+        "| way | clips a second, steady | ÷ plain | in all | ÷ plain | lost, doubled, failed "
+        "| largest difference of a probability |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['name']} | {row['steady_clips_a_second']:.2f} | {row['steady_ratio']:.2f} "
+        f"| {row['clips_a_second']:.2f} | {row['ratio']:.2f} | {row['lost']}, {row['doubled']}, {row['failed']} "
+        f"| {row['largest_difference']:.0e} |"
+        for row in record["ways"]
+    ]
+    load = machine["load_average"]
+    busy = f"; load average {load:g} before (other work was running: the ratios are rough)" if (load or 0) > 1 else ""
+    how = (
+        f"Measured with `benchmarks/spread.py`: {record['clips']} clips of {record['clip_s']:g} s, asked for "
+        f"{' and '.join(record['tasks'])}; in all: with the start of every process and all loading; on "
+        f"{machine['machine']}, {machine['date']}{busy}."
+    )
+    return "\n".join([*lines, "", how])
+
+
 def build_speed(record: dict[str, Any]) -> str:
     """Render the figures of `benchmarks/build.py`."""
     rows: dict[str, str] = {}
@@ -471,6 +498,8 @@ def main() -> int:
         tables["build speed"] = build_speed(json.loads(BUILD_SPEED.read_text(encoding="utf-8")))
     if TIMELINE_SPEED.is_file():
         tables["timeline speed"] = timeline_speed(json.loads(TIMELINE_SPEED.read_text(encoding="utf-8")))
+    if SPREAD_SPEED.is_file():
+        tables["spread speed"] = spread_speed(json.loads(SPREAD_SPEED.read_text(encoding="utf-8")))
     for name, render in (("load", load), ("hostile", hostile), ("bias", bias)):
         tables[name] = render(json.loads((ROOT / f"docs/{name}.json").read_text(encoding="utf-8")))
     stale = []
