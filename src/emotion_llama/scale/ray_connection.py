@@ -29,10 +29,10 @@ def imported_ray(address: str | None) -> Any:
 
 
 @contextmanager
-def connected(ray: Any, cpus: int, address: str | None) -> Iterator[None]:
+def connected(ray: Any, cpus: int, address: str | None) -> Iterator[Any]:
     """Be connected to the cluster at `address`, or to a Ray of our own with so many CPUs, which ends with this.
 
-    Raises `UsageError` where no cluster answers. A caller who is connected already stays so.
+    Gives `ray`. Raises `UsageError` where no cluster answers. A caller who is connected already stays so.
     """
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     ours = not ray.is_initialized()
@@ -45,7 +45,7 @@ def connected(ray: Any, cpus: int, address: str | None) -> Iterator[None]:
         except ConnectionError as error:
             raise UsageError(f"no Ray cluster answers at {address!r} ({error}); expected host:port or auto") from error
     try:
-        yield
+        yield ray
     finally:
         if ours:
             ray.shutdown()

@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from importlib import import_module
 from queue import Empty, SimpleQueue
@@ -23,7 +23,8 @@ from emotion_llama.errors import EmotionLlamaError, ModelError, UsageError
 from emotion_llama.scale.ray_connection import connected, imported_ray
 from emotion_llama.scale.worker import thread_share
 from emotion_llama.serve.model import Model
-from emotion_llama.serve.replica import About, Ended, Replica
+from emotion_llama.serve.ray_replica import RayReplica
+from emotion_llama.serve.replica import About, Ended
 from emotion_llama.serve.settings import ServeSettings
 from emotion_llama.serve.ticket import AnalyzeRequest, Event
 
@@ -69,6 +70,20 @@ class Replicas(Protocol):
         """How many are loaded."""
 
 
+def ray_of(settings: ServeSettings) -> AbstractContextManager[Any]:
+    """Be connected to the cluster of the settings, or to a Ray of our own, which ends with this. Gives Ray.
+
+    To be entered in the main thread, before it sets what it does on signals: Ray sets SIGTERM for itself. Raises
+    `UsageError` where there is no Ray.
+    """
+    return connected(imported_ray(settings.address), _cpus(settings) * settings.max_replicas, settings.address)
+
+
+def _cpus(settings: ServeSettings) -> int:
+    share = thread_share(settings.max_replicas) if settings.address is None else 1
+    return settings.replica_cpus or share
+
+
 @contextmanager
 def replicas_on_ray(
     settings: ServeSettings, make_model: ModelMaker, unwanted: Callable[[], bool]
@@ -78,15 +93,9 @@ def replicas_on_ray(
     Raises `UsageError` where Ray, its cluster, or room for a replica is missing, and what kept a model from being
     loaded.
     """
-    ray = imported_ray(settings.address)
-    try:
-        serve: Any = import_module("ray.serve")
-    except ImportError as error:
-        raise UsageError(f"engine ray needs Ray Serve ({error}); install emotion-llama[ray-serve]") from error
-    share = thread_share(settings.max_replicas) if settings.address is None else 1
-    cpus = settings.replica_cpus or share
-    with connected(ray, cpus * settings.max_replicas, settings.address):
-        gpus = _gpus(ray, settings.device)
+    with ray_of(settings) as ray:  # connected already in a service that heeds signals
+        serve = _ray_serve()
+        cpus, gpus = _cpus(settings), _gpus(ray, settings.device)
         _check_room(ray, cpus, gpus)
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
         serve.start(proxy_location="Disabled", logging_config=QUIET)
@@ -105,6 +114,13 @@ def replicas_on_ray(
                 serve.shutdown()
 
 
+def _ray_serve() -> Any:
+    try:
+        return import_module("ray.serve")
+    except ImportError as error:
+        raise UsageError(f"engine ray needs Ray Serve ({error}); install emotion-llama[ray-serve]") from error
+
+
 def app_name(settings: ServeSettings) -> str:
     """The name of the service's application on the cluster. A service that starts anew takes its own old place."""
     return f"emotion-llama-{platform.node() or 'here'}-{settings.port or os.getpid()}"
@@ -112,7 +128,7 @@ def app_name(settings: ServeSettings) -> str:
 
 def _app(serve: Any, settings: ServeSettings, make_model: ModelMaker, cpus: int, gpus: int) -> Any:
     deployment = serve.deployment(
-        Replica,
+        RayReplica,
         name=MODEL,
         # those that are looked at and those that are answered meanwhile; more wait here until a replica has room
         max_ongoing_requests=settings.workers + settings.batch_size,
@@ -127,7 +143,8 @@ def _app(serve: Any, settings: ServeSettings, make_model: ModelMaker, cpus: int,
         health_check_timeout_s=60.0,
         logging_config=QUIET,
     )
-    return deployment.bind(partial(make_model, "cuda" if gpus else "cpu"), settings.batch_size, None if gpus else cpus)
+    made = partial(make_model, "cuda" if gpus else "cpu")
+    return deployment.bind(made, settings.batch_size, None if gpus else cpus, settings.address is None)
 
 
 def _gpus(ray: Any, device: str) -> int:

@@ -32,8 +32,8 @@ LOOKS = 30
 class RayModel:
     """As many loaded models as the requests need, behind one; each request is answered by one of them.
 
-    `start`: starts the replicas; they end with it. `patience_s`: a request is given up that no replica was there for all
-    this time.
+    `start`: starts the replicas; they end with it. `patience_s`: a request is given up that no replica was there for in
+    all this time.
     """
 
     def __init__(

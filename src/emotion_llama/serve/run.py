@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import uvicorn
@@ -40,6 +41,22 @@ def serve(settings: ServeSettings, make_model: Callable[[], Model] | None = None
     _announce(settings, opened)
     if missing:
         print(f"No web page: {missing}.")
+    with _connection(settings):
+        _run(server, opened)
+    if failures:
+        raise failures[0]
+    print("Ended; everything accepted was answered or waits in the queue of jobs.", flush=True)
+
+
+def _connection(settings: ServeSettings) -> AbstractContextManager[Any]:
+    if settings.engine == "local":
+        return nullcontext()
+    from emotion_llama.serve.ray_app import ray_of
+
+    return ray_of(settings)
+
+
+def _run(server: uvicorn.Server, opened: socket.socket) -> None:
     # uvicorn sends itself the signal again once all is finished; without these the process would then die of it
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
@@ -47,9 +64,6 @@ def serve(settings: ServeSettings, make_model: Callable[[], Model] | None = None
         server.run(sockets=[opened])
     finally:
         opened.close()
-    if failures:
-        raise failures[0]
-    print("Ended; everything accepted was answered or waits in the queue of jobs.", flush=True)
 
 
 def _add_page(app: FastAPI) -> str:
