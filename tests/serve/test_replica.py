@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from emotion_llama.clip import Clip
-from emotion_llama.errors import AssetMissingError, EndpointError, ModelError, RequestError
+from emotion_llama.errors import AssetMissingError, EndpointError, ModelError, RequestError, UsageError
+from emotion_llama.serve.ray_replica import listen_on_loopback
 from emotion_llama.serve.replica import Ended, Replica, as_sent
 from emotion_llama.serve.ticket import AnalyzeRequest, Done, Finished, Stage, Text
 from emotion_llama.settings import AnalyzeSettings
@@ -172,3 +173,13 @@ async def _last(replica: Replica) -> Any:
     async for event in replica.ask(words("a")):
         if isinstance(event, Ended):
             yield event
+
+
+def test_ray_serve_opens_its_port_on_loopback_or_nothing_is_started() -> None:
+    opened: list[str] = []
+    serving = SimpleNamespace(add_port_to_grpc_server=lambda server, address: opened.append(address))
+    listen_on_loopback(serving)
+    serving.add_port_to_grpc_server(None, "[::]:0")
+    assert opened == ["127.0.0.1:0"]
+    with pytest.raises(UsageError, match="every address"):
+        listen_on_loopback(SimpleNamespace())

@@ -10,8 +10,6 @@ from emotion_llama.errors import UsageError
 from emotion_llama.serve.model import Model
 from emotion_llama.serve.replica import Replica
 
-EVERYWHERE, LOOPBACK = "[::]:0", "127.0.0.1:0"
-
 
 class RayReplica(Replica):
     """A replica in a process that Ray Serve started. `loopback`: nothing of it may be reached from other machines."""
@@ -25,7 +23,7 @@ class RayReplica(Replica):
 def listen_on_loopback(serving: Any) -> None:
     """Have Ray Serve open its port for other replicas on loopback. `serving`: its module that opens it.
 
-    It would open it on every address of the machine, without asking who is there, and unpickles what it is sent: whoever
+    It would open it on every address of the machine, without asking who is there, and unpickles what it is sent: who
     reached it could run anything. There is no setting for it. Raises `UsageError` where Ray Serve is not as expected.
     """
     opened = getattr(serving, "add_port_to_grpc_server", None)
@@ -34,4 +32,8 @@ def listen_on_loopback(serving: Any) -> None:
             "this version of Ray Serve opens a port on every address of this machine, and it cannot be kept from it; "
             "install another (2.60 was tested)"
         )
-    serving.add_port_to_grpc_server = lambda server, address: opened(server, address.replace(EVERYWHERE, LOOPBACK))
+
+    def open_here(server: Any, address: str) -> Any:
+        return opened(server, "127.0.0.1:" + address.rpartition(":")[2])
+
+    serving.add_port_to_grpc_server = open_here
