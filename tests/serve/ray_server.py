@@ -1,4 +1,4 @@
-"""A service whose fake models are replicas on a Ray of its own: `ray_server.py FOLDER`.
+"""A service whose fake models are replicas on a Ray of its own, or on a cluster's: `ray_server.py FOLDER [ADDRESS]`.
 
 Prints its port once it listens. Every analysis is two lines of `FOLDER/notes`, when it begins and when it ends: the
 word, the replica's process, the words of the clip, the time. What is said in words that begin with "slow" takes 3 s.
@@ -45,6 +45,7 @@ def make(notes, device):  # type: ignore[no-untyped-def]
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     settings = ServeSettings(
-        port=0, jobs_db=folder / "jobs.sqlite", page=False, engine="ray", device="cpu", max_replicas=2, replica_cpus=1
-    )
+        port=0, jobs_db=folder / "jobs.sqlite", page=False, engine="ray", device="cpu", max_replicas=2, replica_cpus=1,
+        address=sys.argv[2] if len(sys.argv) > 2 else None,
+    )  # fmt: skip
     serve(settings, lambda: ray_model(settings, make_model=partial(make, folder / "notes")))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -29,7 +32,14 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks at processes through /proc"),
 ]
 HERE = Path(__file__).parent
-READY_S = 150
+READY_S = 240
+CLUSTER = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+}
+"""Variables of a Ray that its own command starts, and of all who connect: on loopback, with a token of its own."""
 
 
 @dataclass
@@ -70,9 +80,11 @@ def family(pid: int) -> set[int]:
 
 
 @contextmanager
-def running(command: list[str], folder: Path) -> Iterator[Service]:
+def running(command: list[str], folder: Path, **variables: str) -> Iterator[Service]:
     """A service that is ready; SIGTERM ends it, with all it started."""
-    started = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True, cwd=folder)
+    started = subprocess.Popen(
+        [sys.executable, *command], stdout=subprocess.PIPE, text=True, cwd=folder, env={**os.environ, **variables}
+    )
     assert started.stdout is not None
     members = {started.pid}
     try:
@@ -83,7 +95,6 @@ def running(command: list[str], folder: Path) -> Iterator[Service]:
             time.sleep(0.2)
         yield Service(url, started.pid, folder / "notes")
         members = family(started.pid)
-        assert len(members) > 3
         started.send_signal(signal.SIGTERM)
         assert started.wait(60) == 0
         assert "Ended" in started.stdout.read()
@@ -171,6 +182,48 @@ def test_two_replicas_work_at_the_same_time_once_two_requests_wait(service: Serv
             assert max(one["begins"], other["begins"]) < min(one["ends"], other["ends"])
             return
     raise AssertionError("one replica did everything")
+
+
+@contextmanager
+def cluster() -> Iterator[str]:
+    """The address of a Ray that somebody else started."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = ["start", "--head", f"--port={port}", "--num-cpus=2", "--include-dashboard=false", "--block"]
+    head = subprocess.Popen(
+        [sys.executable, "-m", "ray.scripts.scripts", *words], env={**os.environ, **CLUSTER}, stdout=subprocess.DEVNULL
+    )
+    try:
+        until = time.monotonic() + 60
+        while socket.socket().connect_ex(("127.0.0.1", port)):
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        yield f"127.0.0.1:{port}"
+        assert head.poll() is None
+    finally:
+        members = family(head.pid) - {head.pid}
+        head.terminate()
+        head.wait(30)
+        for pid in members:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_a_cluster_that_is_there_gets_recordings_and_is_left_as_it_was(
+    tmp_path: Path, make_clip: Callable[..., Path]
+) -> None:
+    recording = make_clip("good.mp4", seconds=0.5).read_bytes()
+    with cluster() as address:
+        with running([str(HERE / "ray_server.py"), str(tmp_path), address], tmp_path, **CLUSTER) as there:
+            sent = {"files": {"clip": ("good.mp4", recording)}, "data": {"tasks": "emotion,reason"}}
+            answer = requests.post(f"{there.url}/v1/analyze", **sent, timeout=60)
+            assert hashlib.sha256(recording).hexdigest() in answer.json()["reasoning"], answer.text
+        script = (
+            f"import ray; ray.init({address!r}, log_to_driver=False)\n"
+            "print([actor['name'] for actor in ray.util.list_named_actors(all_namespaces=True)])"
+        )
+        look = {"env": {**os.environ, **CLUSTER}, "text": True, "timeout": 60}
+        assert subprocess.check_output([sys.executable, "-c", script], **look) == "[]\n"  # type: ignore[call-overload]
 
 
 def test_what_is_wrong_is_told_before_anything_is_served(tmp_path: Path) -> None:

@@ -43,7 +43,10 @@ def connected(ray: Any, cpus: int, address: str | None) -> Iterator[Any]:
         try:
             ray.init(address=address, **quiet)
         except ConnectionError as error:
-            raise UsageError(f"no Ray cluster answers at {address!r} ({error}); expected host:port or auto") from error
+            raise UsageError(
+                f"no Ray cluster answers at {address!r} ({error}); expected host:port or auto. Where one is there that "
+                "asks for a token, set RAY_AUTH_MODE=token"
+            ) from error
     try:
         yield ray
     finally:

@@ -23,8 +23,8 @@ class RayReplica(Replica):
 def listen_on_loopback(serving: Any) -> None:
     """Have Ray Serve open its port for other replicas on loopback. `serving`: its module that opens it.
 
-    It would open it on every address of the machine, without asking who is there, and unpickles what it is sent: who
-    reached it could run anything. There is no setting for it. Raises `UsageError` where Ray Serve is not as expected.
+    It would open it on every address of the machine and unpickle what it is sent: without Ray's tokens, who reached it
+    could run anything. There is no setting for it. Raises `UsageError` where Ray Serve is not as expected.
     """
     opened = getattr(serving, "add_port_to_grpc_server", None)
     if opened is None:
