@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 import os
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from emotion_llama.errors import UsageError
 from emotion_llama.scale.elsewhere import HOME_NODE
+from emotion_llama.scale.ray_connection import connected, imported_ray
 from emotion_llama.scale.spread import TICK_S, Crew, Handle, WorkerLost
 from emotion_llama.scale.worker import Dumps, Worker, open_answer, thread_share
-
-CONNECT_S = 10.0
-"""How long the head of a cluster may take to answer."""
 
 
 def ray_crew(
@@ -27,30 +23,14 @@ def ray_crew(
 
     Raises `UsageError` where ray is not installed.
     """
-    # read when ray is imported: nothing is reported to anyone, and a Ray of our own listens on loopback only (in a
-    # program that imported ray before, it listens as Ray is used to)
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    if address is None:
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    try:
-        ray: Any = import_module("ray")
-    except ImportError as error:
-        raise UsageError(f"engine ray needs ray ({error}); install emotion-llama[ray]") from error
-    return _connected(ray, make_worker, workers, address, gpu)
+    return _crew(imported_ray(address), make_worker, workers, address, gpu)
 
 
 @contextmanager
-def _connected(
+def _crew(
     ray: Any, make_worker: Callable[[], Callable[[Any], Any]], workers: int, address: str | None, gpu: bool | None
 ) -> Iterator[Crew]:
-    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
-    ours = not ray.is_initialized()  # the caller may have connected already; then it stays so
-    if ours and address is None:
-        ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
-    elif ours:
-        _check_that_one_answers(str(address))
-        ray.init(address=address, **quiet)
-    try:
+    with connected(ray, workers, address):
         threads = thread_share(workers) if address is None else 1
         remote = ray.remote(num_cpus=1, num_gpus=gpu_share(ray, workers, gpu))(RayWorker)
         # a client outside of the cluster (ray://) has no node whose files could be read
@@ -58,20 +38,6 @@ def _connected(
         actor = partial(remote.remote, ray.cloudpickle.dumps, home)
         made = ray.cloudpickle.dumps(make_worker)
         yield Crew(partial(RayHandle, ray, actor, made, threads), partial(wait_for_answers, ray))
-    finally:
-        if ours:
-            ray.shutdown()
-
-
-def _check_that_one_answers(address: str) -> None:
-    """Raise `UsageError` at once; Ray itself would try for minutes, then end the process. "auto" it knows at once."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    if address == "auto":
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
-    except (OSError, ValueError) as error:
-        raise UsageError(f"no Ray cluster answers at {address!r} ({error}); expected host:port or auto") from error
 
 
 def gpu_share(ray: Any, workers: int, gpu: bool | None) -> float:
