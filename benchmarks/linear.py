@@ -2,9 +2,9 @@
 
 Makes different clips of 1 s of the faces and the speech of the sample recordings. For each number so many of them are
 analysed as `emotion-llama analyze DIR --task emotion` does, in a process of its own, nothing kept from clip to clip:
-clips a second once the first five are done (they pay for loading), and the largest memory of the process. Beside
-different runs on one machine stands the same inside each run: its first 200 clips (half of a shorter run) against its
-last.
+clips a second once the first five are done (they pay for loading), seconds of the processor a clip (others at work on
+the machine disturb them less), and the largest memory of the process. Beside different runs on one machine stands the
+same inside each run: its first 200 clips (half of a shorter run) against its last.
 
 Prints how far it is; --json FILE is written again every twenty clips, so that a run that is stopped loses nothing.
 """
@@ -12,12 +12,14 @@ Prints how far it is; --json FILE is written again every twenty clips, so that a
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -50,7 +52,8 @@ LOOK_S = 0.05
 class LinearRun(Part):
     """One folder. Figures are of the clips after the first `WARM`; the edges are `edge_clips` at either end of them.
 
-    `edge_ratio`: median seconds a clip at the end ÷ at the beginning. `peak_mb`: largest resident memory of the process
+    `edge_ratio`: median seconds a clip at the end ÷ at the beginning. `cpu_clip_s`: seconds of the processor a clip, of
+    all threads; `edge_cpu_ratio`: at the end ÷ at the beginning. `peak_mb`: largest resident memory of the process
     (10^6 bytes), `edge_peak_mb`: the same when the beginning was done. `done` is less than `clips` in a stopped run.
     """
 
@@ -63,18 +66,21 @@ class LinearRun(Part):
     first_clips_per_s: PositiveFloat
     last_clips_per_s: PositiveFloat
     edge_ratio: PositiveFloat
+    cpu_clip_s: PositiveFloat
+    edge_cpu_ratio: PositiveFloat
     edge_peak_mb: PositiveFloat
     peak_mb: PositiveFloat
 
 
 class LinearSpeed(Part):
-    """All folders. `speed_ratio`: slowest ÷ fastest clips a second; `peak_ratio`: largest ÷ smallest peak of memory."""
+    """All folders. `speed_ratio`: slowest ÷ fastest clips a second; the others: largest ÷ smallest of all folders."""
 
     machine: Machine
     clip_s: PositiveFloat
     warm_clips: PositiveInt
     runs: tuple[LinearRun, ...]
     speed_ratio: PositiveFloat | None
+    cpu_ratio: PositiveFloat | None
     peak_ratio: PositiveFloat | None
 
     @classmethod
@@ -82,31 +88,45 @@ class LinearSpeed(Part):
         """Put runs side by side; a stopped one is shown and not compared."""
         whole = [run for run in runs if run.done == run.clips]
         speeds, peaks = [run.clips_per_s for run in whole], [run.peak_mb for run in whole]
+        cpus = [run.cpu_clip_s for run in whole]
         return cls(
             machine=machine,
             clip_s=CLIP_S,
             warm_clips=WARM,
             runs=tuple(runs),
             speed_ratio=min(speeds) / max(speeds) if len(whole) > 1 else None,
+            cpu_ratio=max(cpus) / min(cpus) if len(whole) > 1 else None,
             peak_ratio=max(peaks) / min(peaks) if len(whole) > 1 else None,
         )
 
 
+@dataclass(frozen=True)
+class Used:
+    """What a process has used so far: memory at the most, in MB, and seconds of the processor."""
+
+    peak_mb: float = 0.0
+    cpu_s: float = 0.0
+
+
 class Course:
-    """When each clip of a run was done (seconds from its start), and how much memory had been held by then."""
+    """When each clip of a run was done (seconds from its start), and what the process had used by then."""
 
     def __init__(self) -> None:
         self.ends_s: list[float] = []
-        self.peaks_mb: list[float] = []
+        self.used: list[Used] = []
 
-    def add(self, count: int, end_s: float, peak_mb: float) -> None:
+    def add(self, count: int, end_s: float, used: Used) -> None:
         """So many clips more are done."""
         self.ends_s += [end_s] * count
-        self.peaks_mb += [peak_mb] * count
+        self.used += [used] * count
 
     def rate(self, first: int, last: int) -> float:
         """Clips a second of the clips `first` (at least 1) to `last`, counted from 0, without `last` itself."""
         return (last - first) / max(self.ends_s[last - 1] - self.ends_s[first - 1], 1e-9)
+
+    def cpu_s(self, first: int, last: int) -> float:
+        """Seconds of the processor a clip, of the same clips."""
+        return max(self.used[last - 1].cpu_s - self.used[first - 1].cpu_s, 1e-9) / (last - first)
 
     def clip_s(self, first: int, last: int) -> float:
         """Median seconds from one clip's end to the next, of the same clips."""
@@ -129,8 +149,10 @@ class Course:
             first_clips_per_s=self.rate(WARM, WARM + edge),
             last_clips_per_s=self.rate(done - edge, done),
             edge_ratio=self.clip_s(done - edge, done) / self.clip_s(WARM, WARM + edge),
-            edge_peak_mb=self.peaks_mb[WARM + edge - 1],
-            peak_mb=self.peaks_mb[-1],
+            cpu_clip_s=self.cpu_s(WARM, done),
+            edge_cpu_ratio=self.cpu_s(done - edge, done) / self.cpu_s(WARM, WARM + edge),
+            edge_peak_mb=self.used[WARM + edge - 1].peak_mb,
+            peak_mb=self.used[-1].peak_mb,
         )
 
 
@@ -144,13 +166,15 @@ def _load(run: FolderRun, threads: int | None) -> EmotionLlama:
     return load(run.model, device=run.device, threads=threads, keep_features=False)
 
 
-def peak_mb(pid: int) -> float | None:
-    """Most memory that a process has held so far, in MB; `None` once it has ended."""
+def used_by(pid: int) -> Used | None:
+    """What a process has used so far; `None` once it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+        ticks = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[11:13]
     except OSError:
         return None
-    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:")), None)
+    peaks_mb = [int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM:")]
+    return Used(peaks_mb[0], sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")) if peaks_mb else None
 
 
 def watched(command: Sequence[str], results: Path, log: Path) -> Iterator[Course]:
@@ -158,7 +182,7 @@ def watched(command: Sequence[str], results: Path, log: Path) -> Iterator[Course
 
     It ends with this one. Raises `SystemExit` with what it said last where it failed as a whole.
     """
-    course, read, held_mb = Course(), 0, 0.0
+    course, read, used = Course(), 0, Used()
     with log.open("w", encoding="utf-8") as told:
         start_s = time.monotonic()
         process = subprocess.Popen(command, stdout=told, stderr=told)
@@ -166,11 +190,11 @@ def watched(command: Sequence[str], results: Path, log: Path) -> Iterator[Course
             ended = False
             while not ended:
                 ended = process.poll() is not None  # before reading: nothing written at the very end is missed
-                held_mb = peak_mb(process.pid) or held_mb
+                used = used_by(process.pid) or used
                 new = results.read_bytes()[read:] if results.is_file() else b""
                 if lines := new.count(b"\n"):
                     read += new.rfind(b"\n") + 1
-                    course.add(lines, time.monotonic() - start_s, held_mb)
+                    course.add(lines, time.monotonic() - start_s, used)
                     yield course
                 time.sleep(LOOK_S)
         finally:
@@ -189,7 +213,10 @@ def measure(clips: Path, count: int, out: Path, save: Callable[[LinearRun], None
         done = len(course.ends_s)
         if done // SAVE_EVERY > told and (found := course.run(count, 0)) is not None:
             told = done // SAVE_EVERY
-            console.print(f"{count} clips: {done} done, {found.clips_per_s:.3f} a second, {found.peak_mb:.0f} MB")
+            console.print(
+                f"{count} clips: {done} done, {found.clips_per_s:.3f} a second, "
+                f"{found.cpu_clip_s:.2f} s of the processor a clip, {found.peak_mb:.0f} MB"
+            )
             save(found)
     failed = sum(isinstance(row, ClipFailure) for row in read_jsonl(out / ANALYSES))
     run = course.run(count, failed)
@@ -200,14 +227,19 @@ def measure(clips: Path, count: int, out: Path, save: Callable[[LinearRun], None
 
 def show(found: LinearSpeed, console: Console) -> None:
     """Print the table."""
-    table = Table("clips", "failed", "clips/s", "first", "last", "last ÷ first, s a clip", "peak MB", "peak, beginning")
+    heads = ("clips/s", "first", "last", "last ÷ first, s", "CPU s a clip", "last ÷ first", "peak MB", "at first")
+    table = Table("clips", "failed", *heads)
     for run in found.runs:
         numbers = (run.clips_per_s, run.first_clips_per_s, run.last_clips_per_s, run.edge_ratio)
+        numbers += (run.cpu_clip_s, run.edge_cpu_ratio)
         memory = (f"{run.peak_mb:.0f}", f"{run.edge_peak_mb:.0f}")
         table.add_row(f"{run.done}/{run.clips}", str(run.failed), *(f"{one:.3f}" for one in numbers), *memory)
     console.print(table)
     if found.speed_ratio is not None:
-        console.print(f"slowest ÷ fastest: {found.speed_ratio:.3f}; largest ÷ smallest peak: {found.peak_ratio:.3f}")
+        console.print(
+            f"slowest ÷ fastest: {found.speed_ratio:.3f}; largest ÷ smallest processor time a clip: "
+            f"{found.cpu_ratio:.3f}, peak: {found.peak_ratio:.3f}"
+        )
 
 
 def measure_all(counts: Sequence[int], json: Path | None, console: Console) -> LinearSpeed:

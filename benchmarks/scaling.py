@@ -3,7 +3,8 @@
     python benchmarks/scaling.py --json docs/scaling-model.json
 
 Steps on invented clips (random words and features, answers of `ANSWER` tokens): two batches by two lengths, with and
-without gradient checkpointing, each in a process of its own with one thread, and then two processes by torchrun (gloo).
+without gradient checkpointing, each in a process of its own with one thread (a fork of one that has loaded the model),
+and then two processes by torchrun (gloo).
 Memory is predicted with nothing fitted. Time has one free number, the share of the machine's best matrix product that
 is reached: it is taken from the first row and used for all others. Seconds are those of the processor, so that others
 at work on the machine disturb them little. The clusters below the table are computed, not measured.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import multiprocessing
 import os
 import re
 import subprocess
@@ -208,16 +210,19 @@ def link_bytes_a_s(processes: int) -> float:
     return 2 * (processes - 1) / processes * REDUCED * 4 / median(times)
 
 
-def steps_of(batch: Batch) -> Steps:
+def load_model() -> tuple[EmotionLlamaForConditionalGeneration, float]:
+    """Load `nano` and say how many MB that took."""
+    start_mb = resident_mb("VmRSS")
+    model = open_model()
+    gc.collect()
+    return model, max(resident_mb("VmRSS") - start_mb, 1.0)
+
+
+def steps_of(model: EmotionLlamaForConditionalGeneration, weights_mb: float, batch: Batch) -> Steps:
     """Train some steps in this process, alone or beside others of torchrun."""
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     torch.manual_seed(0)
-    if processes > 1:
-        distributed.init_process_group("gloo")
     link = link_bytes_a_s(processes) if processes > 1 else None
-    start_mb = resident_mb("VmRSS")
-    model = open_model()
-    weights_mb = max(resident_mb("VmRSS") - start_mb, 1.0)
     flop_s = product_flop_s(layer_shapes(model.language_model.get_decoder()), batch.tokens)
     if batch.checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -237,12 +242,9 @@ def steps_of(batch: Batch) -> Steps:
         optimizer.zero_grad()
 
     step_s, cpu_s = timed_steps(step)
-    added_mb = max(resident_mb("VmHWM") - before_mb, 1.0)
-    if processes > 1:
-        distributed.destroy_process_group()
     return Steps(
         weights_mb=weights_mb,
-        added_mb=added_mb,
+        added_mb=max(resident_mb("VmHWM") - before_mb, 1.0),
         step_s=step_s,
         cpu_s=cpu_s,
         matmul_flop_s=flop_s,
@@ -250,19 +252,44 @@ def steps_of(batch: Batch) -> Steps:
     )
 
 
-def measured(batch: Batch, processes: int) -> Steps:
-    """Measure in a process of its own, or in two by torchrun, of which the first tells."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
+def measured_alone(model: EmotionLlamaForConditionalGeneration, weights_mb: float, batch: Batch) -> Steps:
+    """Measure in a fork of this process, whose peak is that of these steps."""
+    forks = multiprocessing.get_context("fork")
+    here, there = forks.Pipe(duplex=False)
+    process = forks.Process(target=lambda: there.send(steps_of(model, weights_mb, batch)))
+    process.start()
+    there.close()
+    try:
+        found: Steps = here.recv()
+    except EOFError:
+        raise SystemExit(f"the process that measured {batch} ended without a result") from None
+    finally:
+        process.join()
+    return found
+
+
+def measured_together(processes: int, batch: Batch) -> Steps:
+    """Measure in so many processes by torchrun, of which the first tells."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "steps.json"
         words = [str(batch.clips), str(batch.length), str(int(batch.checkpointing)), str(out)]
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
         command = [sys.executable, *launcher, __file__, "--steps", *words]
-        done = subprocess.run(
-            command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
-        )
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
         return Steps.model_validate_json(out.read_bytes())
+
+
+def one_of_several(batch: Batch, out: Path) -> None:
+    """What each process of torchrun does; the first writes what it measured."""
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo")
+    found = steps_of(*load_model(), batch)
+    if distributed.get_rank() == 0:
+        out.write_text(found.model_dump_json(), encoding="utf-8")
+    distributed.destroy_process_group()
 
 
 def row_of(shape: Shape, batch: Batch, processes: int, found: Steps, efficiency: float) -> Row:
@@ -297,31 +324,33 @@ def on_paper() -> list[OnPaper]:
     return found
 
 
-def measure(console: Console) -> Scaling:
-    """Measure every batch and predict it."""
-    preset = load_preset("nano", device="cpu", dtype="float32", threads=1)
-    machine = describe(preset, quick=False)
-    shape = shape_of(open_model())
-    gc.collect()
+def measure(console: Console, save: Callable[[Scaling], None]) -> Scaling:
+    """Measure every batch and predict it; `save` gets what there is after each."""
+    machine = describe(load_preset("nano", device="cpu", dtype="float32", threads=1), quick=False)
+    torch.set_num_threads(1)
+    model, weights_mb = load_model()
+    shape = shape_of(model)
     rows: list[Row] = []
     efficiency = 0.0
     for processes, batch in [*((1, one) for one in BATCHES), *((2, one) for one in TOGETHER)]:
-        found = measured(batch, processes)
+        found = measured_alone(model, weights_mb, batch) if processes == 1 else measured_together(processes, batch)
         if not rows:
             efficiency = step_flop(shape, batch) / found.cpu_s / found.matmul_flop_s
         rows.append(row_of(shape, batch, processes, found, efficiency))
-        console.print(f"{processes} × {batch}: {found}")
-    return Scaling(
-        machine=machine,
-        answer=ANSWER,
-        steps=STEPS - 1,
-        parameters=int(shape.parameters),
-        trained=int(shape.trained),
-        weights_mb=weights_bytes(shape) / 1e6,
-        efficiency=efficiency,
-        rows=tuple(rows),
-        clusters=tuple(on_paper()),
-    )
+        whole = Scaling(
+            machine=machine,
+            answer=ANSWER,
+            steps=STEPS - 1,
+            parameters=int(shape.parameters),
+            trained=int(shape.trained),
+            weights_mb=weights_bytes(shape) / 1e6,
+            efficiency=efficiency,
+            rows=tuple(rows),
+            clusters=tuple(on_paper()),
+        )
+        show(rows[-1:], console)
+        save(whole)
+    return whole
 
 
 def show(rows: Sequence[Row], console: Console) -> None:
@@ -342,15 +371,15 @@ def main() -> None:
     options = parser.parse_args()
     if options.steps:
         clips, length, checkpointing, out = options.steps
-        found = steps_of(Batch(int(clips), int(length), ANSWER, bool(int(checkpointing))))
-        if os.environ.get("RANK", "0") == "0":
-            Path(out).write_text(found.model_dump_json(), encoding="utf-8")
+        one_of_several(Batch(int(clips), int(length), ANSWER, bool(int(checkpointing))), Path(out))
         return
+
+    def save(found: Scaling) -> None:
+        if options.json:
+            options.json.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
     console = Console(width=120)
-    found_all = measure(console)
-    show(found_all.rows, console)
-    if options.json:
-        options.json.write_text(found_all.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    show(measure(console, save).rows, console)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def steady(linear: ModuleType, clips: int, clip_s: float = 0.5, later_s: float =
     course, end_s = linear.Course(), 10.0
     for number in range(clips):
         end_s += clip_s if number < linear.WARM + (clips - linear.WARM) // 2 else later_s
-        course.add(1, end_s, 1000.0 + number)
+        course.add(1, end_s, linear.Used(1000.0 + number, 2 * end_s))
     return course
 
 
@@ -33,12 +33,13 @@ def test_loading_does_not_count(linear: ModuleType) -> None:
     assert run.clips_per_s == pytest.approx(2.0) and run.edge_clips == 20
     assert run.first_clips_per_s == run.last_clips_per_s == pytest.approx(2.0)
     assert run.edge_ratio == pytest.approx(1.0)
+    assert run.cpu_clip_s == pytest.approx(1.0) and run.edge_cpu_ratio == pytest.approx(1.0)
     assert (run.edge_peak_mb, run.peak_mb) == (1024.0, 1044.0)
 
 
 def test_a_run_that_becomes_slower_is_seen_at_its_end(linear: ModuleType) -> None:
     run = steady(linear, 45, later_s=1.0).run(45, 0)
-    assert run.edge_ratio == pytest.approx(2.0)
+    assert run.edge_ratio == pytest.approx(2.0) and run.edge_cpu_ratio == pytest.approx(2.0)
     assert run.last_clips_per_s == pytest.approx(run.first_clips_per_s / 2)
 
 
@@ -57,6 +58,7 @@ def test_a_stopped_run_is_shown_and_not_compared(linear: ModuleType) -> None:
     assert len(found.runs) == 2 and found.speed_ratio is None and found.peak_ratio is None
     both = linear.LinearSpeed.of(machine, [whole, steady(linear, 85, clip_s=1.0, later_s=1.0).run(85, 0)])
     assert both.speed_ratio == pytest.approx(0.5) and both.peak_ratio == pytest.approx(1084 / 1044)
+    assert both.cpu_ratio == pytest.approx(2.0)
     assert linear.LinearSpeed.model_validate_json(both.model_dump_json()) == both
 
 
@@ -78,7 +80,7 @@ def test_every_line_of_a_run_is_seen_with_its_time_and_memory(linear: ModuleType
     results = tmp_path / "analyses.jsonl"
     course = list(linear.watched(command(results, 0, 1), results, tmp_path / "log"))[-1]
     assert len(course.ends_s) == 3 and course.ends_s == sorted(course.ends_s)
-    assert course.ends_s[-1] - course.ends_s[0] > 0.1 and all(mb > 1 for mb in course.peaks_mb)
+    assert course.ends_s[-1] - course.ends_s[0] > 0.1 and all(one.peak_mb > 1 for one in course.used)
 
 
 def test_a_run_that_fails_as_a_whole_says_why(linear: ModuleType, tmp_path: Path) -> None:
