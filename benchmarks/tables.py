@@ -351,7 +351,7 @@ def _where(machine: dict[str, Any]) -> str:
     """The machine, and how busy others kept it."""
     load = machine["load_average"]
     busy = f", load average {load:g} before it began" if load is not None else ""
-    return f"{machine['machine']}, {machine['threads']} threads{busy}"
+    return f"{machine['machine']}, {machine['threads']} thread{'s' if machine['threads'] > 1 else ''}{busy}"
 
 
 def scaling(record: dict[str, Any]) -> str:
@@ -373,7 +373,7 @@ def scaling(record: dict[str, Any]) -> str:
     how = (
         f"Measured with `python benchmarks/scaling.py` on {_where(record['machine'])}: `nano` in float32, "
         f"{record['parameters'] / 1e6:.1f} million frozen parameters ({record['weights_mb']:.0f} MB; loading them took "
-        f"{min(weights):.0f} to {max(weights):.0f} MB), {record['trained'] / 1e6:.2f} million trained ones, "
+        f"{max(weights):.0f} MB), {record['trained'] / 1e6:.2f} million trained ones, "
         f"answers of {record['answer']} tokens, the median of {record['steps']} steps. Memory is what a step needs "
         f"above the loaded model; seconds are the processor's. Its best matrix product gave {min(best):.0f} to "
         f"{max(best):.0f} GFLOP/s, of which the first row reaches {record['efficiency']:.2f}: with this share "
