@@ -2,10 +2,12 @@
 
 docs/results.json (`make score`), docs/trainings and docs/ablations (`publish.py`), docs/speed.json and
 docs/training-speed.json (`make bench`), docs/build-speed.json (`build.py`), docs/timeline-speed.json
-(`timeline.py`), docs/load.json (`load.py`), docs/hostile.json (`hostile.py`) and docs/bias.json (`bias.py`) are
-rendered as docs/results.md, and as Markdown tables between the markers `<!-- scores -->`, `<!-- trainings -->`,
+(`timeline.py`), docs/spread-speed.json (`spread.py`), docs/linear-speed.json (`linear.py`), docs/scaling-model.json
+(`scaling.py`), docs/load.json (`load.py`), docs/hostile.json (`hostile.py`) and docs/bias.json (`bias.py`) are rendered
+as docs/results.md, and as Markdown tables between the markers `<!-- scores -->`, `<!-- trainings -->`,
 `<!-- speed -->`, `<!-- bench -->`, `<!-- training speed -->`, `<!-- build speed -->`, `<!-- timeline speed -->`,
-`<!-- load -->`, `<!-- hostile -->` or `<!-- bias -->` and `<!-- end -->` of the documents: no number is typed by hand.
+`<!-- spread speed -->`, `<!-- linear speed -->`, `<!-- scaling -->`, `<!-- clusters -->`, `<!-- load -->`,
+`<!-- hostile -->` or `<!-- bias -->` and `<!-- end -->` of the documents: no number is typed by hand.
 """
 
 from __future__ import annotations
@@ -27,9 +29,13 @@ DOCUMENTS = (
     ROOT / "docs/timeline.md",
     ROOT / "docs/serve.md",
     ROOT / "docs/performance.md",
+    ROOT / "docs/scaling.md",
 )
 BUILD_SPEED = ROOT / "docs/build-speed.json"
 TIMELINE_SPEED = ROOT / "docs/timeline-speed.json"
+SPREAD_SPEED = ROOT / "docs/spread-speed.json"
+LINEAR_SPEED = ROOT / "docs/linear-speed.json"
+SCALING_MODEL = ROOT / "docs/scaling-model.json"
 
 
 def scores(record: dict[str, Any]) -> str:
@@ -310,6 +316,86 @@ def training_speed(record: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"Measured with `make bench` on {record['machine']}."])
 
 
+def linear_speed(record: dict[str, Any]) -> str:
+    """Render the figures of `benchmarks/linear.py`."""
+    lines = [
+        "| clips | clips/s | at the beginning | at the end | processor seconds a clip | end ÷ beginning "
+        "| peak memory (MB) | at the beginning |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['done']:,}{_stopped(row)} | {row['clips_per_s']:.2f} | {row['first_clips_per_s']:.2f} "
+        f"| {row['last_clips_per_s']:.2f} | {row['cpu_clip_s']:.2f} | {row['edge_cpu_ratio']:.2f} "
+        f"| {row['peak_mb']:.0f} | {row['edge_peak_mb']:.0f} |"
+        for row in record["runs"]
+    ]
+    compared = (
+        f" Slowest ÷ fastest run: {record['speed_ratio']:.3f}; largest ÷ smallest processor time a clip: "
+        f"{record['cpu_ratio']:.3f}, peak: {record['peak_ratio']:.3f}."
+        if record["speed_ratio"] is not None
+        else ""
+    )
+    failed = sum(row["failed"] for row in record["runs"])
+    how = (
+        f"Measured with `python benchmarks/linear.py`: different clips of {record['clip_s']:g} s, emotion alone, a "
+        f"process for each folder, its first {record['warm_clips']} clips not counted, {failed} clips failed, "
+        f"on {_where(record['machine'])}.{compared}"
+    )
+    return "\n".join([*lines, "", how])
+
+
+def _stopped(row: dict[str, Any]) -> str:
+    return "" if row["done"] == row["clips"] else f" of {row['clips']:,} (stopped)"
+
+
+def _where(machine: dict[str, Any]) -> str:
+    """The machine, and how busy others kept it."""
+    load = machine["load_average"]
+    busy = f", load average {load:g} before it began" if load is not None else ""
+    return f"{machine['machine']}, {machine['threads']} thread{'s' if machine['threads'] > 1 else ''}{busy}"
+
+
+def scaling(record: dict[str, Any]) -> str:
+    """Render the training steps of `benchmarks/scaling.py`, measured and predicted."""
+    lines = [
+        "| processes | clips × tokens each | checkpointing | memory (MB) | predicted | ÷ measured | step (s) "
+        "| predicted | ÷ measured | by the clock (s) |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in record["rows"]:
+        found = row["measured"]
+        lines.append(
+            f"| {row['processes']} | {row['clips']} × {row['length']} | {'yes' if row['checkpointing'] else 'no'} "
+            f"| {found['added_mb']:.0f} | {row['memory_mb']:.0f} | {row['memory_ratio']:.2f} | {found['cpu_s']:.2f} "
+            f"| {row['seconds']:.2f} | {row['time_ratio']:.2f} | {found['step_s']:.2f} |"
+        )
+    best = [row["measured"]["matmul_flop_s"] / 1e9 for row in record["rows"]]
+    weights = [row["measured"]["weights_mb"] for row in record["rows"]]
+    how = (
+        f"Measured with `python benchmarks/scaling.py` on {_where(record['machine'])}: `nano` in float32, "
+        f"{record['parameters'] / 1e6:.1f} million frozen parameters ({record['weights_mb']:.0f} MB; loading them took "
+        f"{max(weights):.0f} MB), {record['trained'] / 1e6:.2f} million trained ones, "
+        f"answers of {record['answer']} tokens, the median of {record['steps']} steps. Memory is what a step needs "
+        f"above the loaded model; seconds are the processor's. Its best matrix product gave {min(best):.0f} to "
+        f"{max(best):.0f} GFLOP/s, of which the first row reaches {record['efficiency']:.2f}: with this share "
+        "the others are predicted."
+    )
+    return "\n".join([*lines, "", how])
+
+
+def clusters(record: dict[str, Any]) -> str:
+    """Render what the formulas say of several GPUs."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for one in record["clusters"]:
+        rows.setdefault(one["cluster"], []).append(one)
+    ways = [f"{one['clips']} × {one['accumulate']}" for one in next(iter(rows.values()))]
+    lines = [f"| clips a batch × accumulated | {' | '.join(ways)} |", "|---|" + "---|" * len(ways)]
+    for name, found in rows.items():
+        cells = (f"{one['clips_per_s']:,.0f} clips/s, {100 * one['efficiency']:.0f} %" for one in found)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def timeline_speed(record: dict[str, Any]) -> str:
     """Render the figures of `benchmarks/timeline.py`."""
     lines = [
@@ -325,6 +411,30 @@ def timeline_speed(record: dict[str, Any]) -> str:
     how = (
         "Measured with `python benchmarks/timeline.py` (one recording a length, without reasons, loading of weights "
         f"included) on {record['machine']}, {record['cores']} cores, Python {record['python']}{busy}."
+    )
+    return "\n".join([*lines, "", how])
+
+
+def spread_speed(record: dict[str, Any]) -> str:
+    """Render the figures of `benchmarks/spread.py`."""
+    machine = record["machine"]
+    lines = [
+        "| way | clips a second, steady | ÷ plain | in all | ÷ plain | lost, doubled, failed "
+        "| largest difference of a probability |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['name']} | {row['steady_clips_a_second']:.2f} | {row['steady_ratio']:.2f} "
+        f"| {row['clips_a_second']:.2f} | {row['ratio']:.2f} | {row['lost']}, {row['doubled']}, {row['failed']} "
+        f"| {row['largest_difference']:.0e} |"
+        for row in record["ways"]
+    ]
+    load = machine["load_average"]
+    busy = f"; load average {load:g} before (other work was running: the ratios are rough)" if (load or 0) > 1 else ""
+    how = (
+        f"Measured with `benchmarks/spread.py`: {record['clips']} clips of {record['clip_s']:g} s, asked for "
+        f"{' and '.join(record['tasks'])}; in all: with the start of every process and all loading; on "
+        f"{machine['machine']}, {machine['date']}{busy}."
     )
     return "\n".join([*lines, "", how])
 
@@ -471,6 +581,13 @@ def main() -> int:
         tables["build speed"] = build_speed(json.loads(BUILD_SPEED.read_text(encoding="utf-8")))
     if TIMELINE_SPEED.is_file():
         tables["timeline speed"] = timeline_speed(json.loads(TIMELINE_SPEED.read_text(encoding="utf-8")))
+    if SPREAD_SPEED.is_file():
+        tables["spread speed"] = spread_speed(json.loads(SPREAD_SPEED.read_text(encoding="utf-8")))
+    if LINEAR_SPEED.is_file():
+        tables["linear speed"] = linear_speed(json.loads(LINEAR_SPEED.read_text(encoding="utf-8")))
+    if SCALING_MODEL.is_file():
+        record = json.loads(SCALING_MODEL.read_text(encoding="utf-8"))
+        tables |= {"scaling": scaling(record), "clusters": clusters(record)}
     for name, render in (("load", load), ("hostile", hostile), ("bias", bias)):
         tables[name] = render(json.loads((ROOT / f"docs/{name}.json").read_text(encoding="utf-8")))
     stale = []

@@ -24,12 +24,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from speed import cuts
 from transformers import TrainerCallback
 
 from emotion_llama.analyze.features import encode
 from emotion_llama.analyze.parts import Parts
 from emotion_llama.analyze.perceive import Stopwatch, perceive
+from emotion_llama.bench.samples import cuts
 from emotion_llama.manifest import write_manifest
 from emotion_llama.settings import AnalyzeSettings
 from emotion_llama.train.build import build, checkpoint_folder
@@ -39,6 +39,7 @@ from emotion_llama.train.material import prepare, read_items
 from emotion_llama.train.questions import sampler_for
 from emotion_llama.train.run import make_trainer
 
+CLIPS = 20
 BATCH = 16
 STEPS = 5
 DRAWS = 320
@@ -48,7 +49,7 @@ def config_of(folder: Path, *, checkpointing: bool, steps: int) -> TrainConfig:
     """Settings of a run on the cuts; two labels and four people are made up, for nothing is scored here."""
     clips = [
         clip.model_copy(update={"emotion": ("happy", "sad")[number % 2], "speaker": f"p{number % 4}"})
-        for number, clip in enumerate(cuts())
+        for number, clip in enumerate(cuts(CLIPS))
     ]
     write_manifest(clips, folder / "clips.jsonl")
     return TrainConfig.model_validate(
@@ -109,7 +110,7 @@ def encoding_s() -> float:
     """Median seconds to look at and listen to one cut, as extraction does, with everything loaded."""
     parts = Parts(checkpoint_folder("nano"), "cpu", len(os.sched_getaffinity(0)), keep_features=False)
     times = []
-    for clip in cuts():
+    for clip in cuts(CLIPS):
         watch = Stopwatch()
         start = time.perf_counter()
         percept = perceive(clip, AnalyzeSettings(), parts, watch)

@@ -16,6 +16,11 @@
 A message says what was wanted, what was found, which file or key, and what to do.
 """
 
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
 
 class EmotionLlamaError(Exception):
     """Base of all errors raised on purpose by this package."""
@@ -70,6 +75,11 @@ class RequestError(EmotionLlamaError):
     def __init__(self, message: str, *, status: int, kind: str, retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.status, self.kind, self.retry_after_s = status, kind, retry_after_s
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # what pickle would do of itself leaves out what has to be given by name
+        made = partial(type(self), status=self.status, kind=self.kind, retry_after_s=self.retry_after_s)
+        return made, self.args, self.__dict__
 
 
 class OutputError(EmotionLlamaError):

@@ -66,6 +66,23 @@ def test_wrong_words_are_usage_errors(change: dict[str, Any], message: str, tmp_
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("inputs", "change", "message"),
+    [
+        (("x.mp4",), {"engine": "ray"}, "they spread a folder or a manifest, and one recording was given"),
+        (("x.mp4", "y.mp4"), {"engine": "dask"}, "engine 'dask': expected local or ray"),
+        (("x.mp4", "y.mp4"), {"address": "10.0.0.1:6379"}, "give --engine ray too"),
+        (("x.mp4", "y.mp4"), {"engine": "ray", "device": "cuda:0"}, "Ray chooses which GPU a worker gets"),
+    ],
+)
+def test_workers_that_do_not_go_together_are_refused(
+    inputs: tuple[str, ...], change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        run_command(replace(REQUEST, inputs=inputs, out=tmp_path / "out", **change))
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_unknown_model_is_told_before_the_folder_is_touched(tmp_path: Path) -> None:
     for inputs in (("x.mp4",), ("x.mp4", "y.mp4")):
         with pytest.raises(UsageError, match="unknown model 'huge': give one of nano or a checkpoint folder"):

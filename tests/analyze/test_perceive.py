@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from emotion_llama.analyze.perceive import Percept, Stopwatch, choose_frame, is_heard, perceive, present_inputs
 from emotion_llama.clip import Clip, Transcript
-from emotion_llama.errors import MediaError, UsageError
+from emotion_llama.errors import MediaError, ModelError, UsageError
 from emotion_llama.measurements import FaceMeasures
 from emotion_llama.media.types import Frame, Waveform
 from emotion_llama.settings import AnalyzeSettings
@@ -64,6 +66,50 @@ def test_a_video_is_seen_heard_and_transcribed(make_clip: MakeClip) -> None:
     assert percept.transcript.text == "heard" and percept.duration_s == pytest.approx(1, abs=0.1)
     assert percept.peak is not None and percept.peak.policy == "middle"  # no face to choose by
     assert percept.frame is not None and percept.frame.rgb.shape == (48, 64, 3)
+
+
+class Meeting(FakeParts):
+    """Eyes and ears that both have to be at work before either is done."""
+
+    def __init__(self, blind: bool = False, deaf: bool = False) -> None:
+        super().__init__()
+        self.both = threading.Barrier(2)
+        self.heard = False
+        self.face_reader, self.transcriber = self, self
+        self.blind, self.deaf = blind, deaf
+
+    def read(self, frames: Iterable[Frame], speech_s: object) -> FaceMeasures:
+        self.both.wait(timeout=30)
+        if self.blind:
+            raise MediaError("blind")
+        return Eyes().read(frames, speech_s)
+
+    def transcribe(self, waveform: Waveform, spans: object) -> Transcript:
+        self.both.wait(timeout=30)
+        if self.deaf:
+            raise ModelError("deaf")
+        time.sleep(0.2)  # longer than the eyes, which have failed by then
+        self.heard = True
+        return Transcript(text="heard", source="asr:whisper-base")
+
+
+def test_faces_are_looked_at_while_words_are_recognised(make_clip: MakeClip) -> None:
+    path, watch = make_clip("a.mp4"), Stopwatch()
+    percept = perceive(Clip(clip="a", path=path), AnalyzeSettings(), Meeting(), watch)  # type: ignore[arg-type]
+    assert percept.transcript.text == "heard" and percept.faces is not None and percept.faces.frames_seen == 10
+    assert watch.seconds["transcribe"] >= 0.2 and watch.seconds["faces"] > 0
+
+
+@pytest.mark.parametrize(
+    ("blind", "deaf", "error"), [(True, False, MediaError), (False, True, ModelError), (True, True, ModelError)]
+)
+def test_what_fails_beside_the_other_is_raised_when_both_are_over(
+    make_clip: MakeClip, blind: bool, deaf: bool, error: type[Exception]
+) -> None:
+    parts, before = Meeting(blind, deaf), threading.active_count()
+    with pytest.raises(error):
+        look(make_clip("a.mp4"), parts)
+    assert parts.heard is not deaf and threading.active_count() == before
 
 
 def test_what_is_left_out_is_not_even_asked_for(make_clip: MakeClip) -> None:
@@ -168,3 +214,29 @@ def test_a_stopwatch_adds_up() -> None:
     with pytest.raises(ZeroDivisionError), watch.time("broken"):
         _ = 1 / 0
     assert set(watch.seconds) == {"part", "broken"} and all(seconds > 0 for seconds in watch.seconds.values())
+
+
+class SlowDict(dict[str, float]):
+    """Lets other threads in between reading and writing."""
+
+    def get(self, name: str, default: float = 0.0) -> float:  # type: ignore[override]
+        found = super().get(name, default)
+        time.sleep(0.01)
+        return found
+
+
+def test_threads_may_share_a_stopwatch() -> None:
+    watch, both = Stopwatch(), threading.Barrier(3)
+    watch.seconds = SlowDict()
+
+    def work() -> None:
+        with watch.time("a"):
+            both.wait(timeout=30)
+            time.sleep(0.05)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert watch.seconds["a"] >= 0.15

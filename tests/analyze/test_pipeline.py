@@ -84,11 +84,35 @@ def test_closing_ends_the_threads() -> None:
     pipeline: Pipeline[int, int, int] = Pipeline([look, look], doubled, 2)
     results = pipeline.results(endless())
     next(results)
-    results.close()  # type: ignore[attr-defined]
+    results.close()
     wait_until(lambda: threading.active_count() <= before)
     count = len(taken)
     time.sleep(0.1)
     assert len(taken) == count
+
+
+def test_an_error_of_the_jobs_is_raised_after_what_was_looked_at_and_closing_closes_them() -> None:
+    closed: list[bool] = []
+
+    def jobs(broken: bool) -> Iterator[int]:
+        try:
+            yield from range(2)
+            if broken:
+                raise ValueError("no more jobs")
+            yield from range(2, 999)
+        finally:
+            closed.append(broken)
+
+    pipeline: Pipeline[int, int, int] = Pipeline([look, look], doubled, 2)
+    found: list[int] = []
+    with pytest.raises(ValueError, match="no more jobs"):
+        for job, _ in pipeline.results(jobs(broken=True)):
+            found.append(job)
+    assert sorted(found) == [0, 1] and closed == [True]
+    results = pipeline.results(jobs(broken=False))
+    next(results)
+    results.close()
+    wait_until(lambda: closed == [True, False])
 
 
 def wait_until(condition: object) -> None:

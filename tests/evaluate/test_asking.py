@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +24,7 @@ from emotion_llama.evaluate.runner import Run, score_run
 from emotion_llama.evaluate.scorers.labels import score_labels
 from emotion_llama.evaluate.suite import Choice, Part, ScoreSettings, Suite
 from emotion_llama.settings import AnalyzeSettings
+from tests.analyze.folder_workers import load_fated
 
 LABELS = ("happy", "sad")
 ASK = Ask()
@@ -129,6 +131,26 @@ def test_predictions_hold_every_part_and_one_model_is_loaded(tmp_path: Path, ana
     assert [row["prompts"]["emotion"] for row in rows] == prompts
     assert {folder.name for folder in (tmp_path / "answers").iterdir()} == {"one-first", "two"}
     assert [one.raw for one in read_predictions(path).predictions] == [{"emotion": "happy\u2028"}] * 3
+
+
+@pytest.mark.parametrize("changes", [{"jobs": 2}, {"jobs": 2, "batch_size": 3}])
+def test_workers_answer_every_part_as_one_process_does(
+    changes: dict[str, Any], tmp_path: Path, analysis_json: dict[str, Any]
+) -> None:
+    loader = partial(load_fated, tmp_path, analysis_json)
+    asked = [part("abc", "one"), part("de", "two")]
+    named = [replace(one, items=tuple(_said(item) for item in one.items)) for one in asked]
+    found = []
+    for out, ask in ((tmp_path / "here", ASK), (tmp_path / "there", replace(ASK, **changes))):
+        path, code = ask_parts(suite(), named, ask, out, loader)
+        assert code == 0
+        found.append(predicted(path))
+    assert found[0] == found[1] and [row["clip"] for row in found[0]] == list("abcde")
+    assert repr(ASK) == repr(replace(ASK, batch_size=3, engine="ray", address="here:1"))
+
+
+def _said(item: Item) -> Item:
+    return item.model_copy(update={"clip": item.clip.model_copy(update={"path": None, "transcript": "fine"})})
 
 
 def test_a_killed_run_goes_on_where_it_stopped(tmp_path: Path, analysis_json: dict[str, Any]) -> None:

@@ -264,6 +264,7 @@ def test_clips_on_both_sides_are_refused(tmp_path: Path) -> None:
         ({"model": "nano"}, "not both"),
         ({"predictions": None}, "give --predictions FILE"),
         ({"words": "given", "without": "audio"}, "--without, --words does nothing without --model"),
+        ({"engine": "ray", "batch_size": 4}, "--engine, --batch-size does nothing without --model"),
         ({"judge_model": "m"}, "--judge-model does nothing without --judge"),
         ({"judges": ("http://127.0.0.1:1/v1",)}, "nothing for a judge"),
         ({"robustness": "mp3"}, "--export-corrupted DIR"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,4 +14,4 @@ sys.path.insert(0, HERE)
 
 @pytest.fixture(autouse=True)
 def _workers_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", HERE)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((HERE, os.environ.get("PYTHONPATH", ""))))

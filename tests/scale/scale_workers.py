@@ -110,3 +110,17 @@ def make_double() -> Callable[[Any], Any]:
 
 def loaded_modules() -> Callable[[str], bool]:
     return lambda name: name in sys.modules
+
+
+def make_home() -> Callable[[str], Any]:
+    """Give the function that asks the node where the run was started for a file."""
+    from emotion_llama.scale.elsewhere import HOME_NODE, sent
+
+    return lambda path: sent(path, os.environ[HOME_NODE])
+
+
+def make_reader() -> Callable[[str], Any]:
+    """The same, though it is this very node."""
+    from emotion_llama.scale.elsewhere import HOME_NODE, LARGEST_BYTES, read_on
+
+    return lambda path: read_on(os.environ[HOME_NODE], path, LARGEST_BYTES)

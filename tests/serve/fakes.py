@@ -86,9 +86,9 @@ class FakeModel:
     """The likeliest label is the first; the reason holds the clip's own mark. `seconds`: how long one takes.
 
     `gate`: each analysis waits for it; `last_word`: the last word of a text waits for it, `last_window`: the end of an
-    analysis over time. `begun` counts analyses, `together` says how many were answered at once, `order` the words of
-    clips as they were looked at. Over time three windows of one second each show the first label, the second and the
-    first.
+    analysis over time. `begun` counts analyses, `closed` its own ends, `together` says how many were answered at once,
+    `order` the words of clips as they were looked at. Over time three windows of one second each show the first label,
+    the second and the first.
     """
 
     name = "fake"
@@ -101,6 +101,7 @@ class FakeModel:
         self.order: list[str | None] = []
         self.last_window: threading.Event | None = None
         self.sees_face = True
+        self.closed = 0
 
     def _pieces(self, text: str) -> Iterator[str]:
         *first, last = text.split(" ")
@@ -127,7 +128,9 @@ class FakeModel:
     def lookers(self) -> Sequence[FakeModel]:
         return (self,)
 
-    def look(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> tuple[Clip, AnalyzeSettings]:
+    def look(
+        self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch, drawn: bool = False
+    ) -> tuple[Clip, AnalyzeSettings]:
         self.begun += 1
         self.order.append(clip.transcript)
         if clip.transcript == "break":
@@ -159,6 +162,9 @@ class FakeModel:
             material = ReportMaterial() if clip.path is None else made_up_material()
             found.append(Answer(analysis, draw(analysis, material) if one.drawn else None))
         return found
+
+    def close(self) -> None:
+        self.closed += 1
 
     def _analysis(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Analysis:
         labels = settings.labels or ("happy", "sad")

@@ -16,10 +16,10 @@ fakes = runpy.run_path(str(Path(__file__).parent / "fakes.py"))
 
 
 class Noting(fakes["FakeModel"]):
-    def look(self, clip, settings, watch):  # type: ignore[no-untyped-def]
+    def look(self, clip, settings, watch, drawn=False):  # type: ignore[no-untyped-def]
         with Path(sys.argv[1] + ".begun").open("a", encoding="utf-8") as file:
             file.write(f"{clip.transcript}\n")
-        return super().look(clip, settings, watch)
+        return super().look(clip, settings, watch, drawn)
 
 
 if __name__ == "__main__":

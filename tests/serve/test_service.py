@@ -193,9 +193,9 @@ def test_faces_are_hidden_in_every_picture_where_the_service_says_so(fakes: Simp
     asked: list[bool] = []
 
     class Noting(fakes.FakeModel):  # type: ignore[name-defined]
-        def look(self, clip: Clip, settings: AnalyzeSettings, watch: Any) -> Any:
+        def look(self, clip: Clip, settings: AnalyzeSettings, watch: Any, drawn: bool = False) -> Any:
             asked.append(settings.blur_faces)
-            return super().look(clip, settings, watch)
+            return super().look(clip, settings, watch, drawn)
 
         def faces(self, clip: Clip, settings: AnalyzeSettings, watch: Any) -> Any:
             asked.append(settings.blur_faces)

@@ -67,6 +67,13 @@ class Looked:
     people: tuple[PersonEmotion, ...]
     focus: Focus | None
 
+    def of_recording(self, path: Path) -> Looked:
+        """The same, where it was a copy of the recording at `path` that was looked at."""
+        percept = self.question.percept
+        media = None if percept.media is None else replace(percept.media, path=path)
+        percept = replace(percept, clip=percept.clip.model_copy(update={"path": path}), media=media)
+        return replace(self, question=replace(self.question, percept=percept))
+
 
 class EmotionLlama:
     """A loaded preset. Made by `load`; one object analyses any number of clips, one at a time."""

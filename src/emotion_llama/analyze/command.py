@@ -18,9 +18,12 @@ from emotion_llama.errors import UsageError
 from emotion_llama.labels import parse_label_set
 from emotion_llama.languages import CODES
 from emotion_llama.prompt import LAYOUTS
+from emotion_llama.scale.spread import as_engine
 from emotion_llama.settings import AnalyzeSettings, FramePolicy, LabelMethod, Person
 
 DEFAULT_OUT = Path("out")
+DEFAULT_BATCH_SIZE = 4
+"""Clips answered side by side where there is one worker; several workers have a language model each."""
 FRAME_POLICIES: tuple[str, ...] = get_args(FramePolicy)
 PEOPLE: tuple[str, ...] = get_args(Person)
 LABEL_METHODS: tuple[str, ...] = get_args(LabelMethod)
@@ -44,7 +47,9 @@ class Request:
     device: str
     jobs: int
     overwrite: bool
-    batch_size: int = 1
+    batch_size: int | None = None
+    engine: str = "local"
+    address: str | None = None
     baseline: tuple[str, ...] = ()
     layout: str | None = None
     label_method: str = "likelihood"
@@ -139,21 +144,29 @@ def run_command(request: Request) -> int:
     _check_action_units(request.action_units, len(clips))
     films = _films(request)
     if is_collection(request.inputs):
-        return run_folder(
-            clips,
-            FolderRun(
-                out=request.out or DEFAULT_OUT,
-                settings=settings,
-                model=request.model,
-                device=request.device,
-                formats=formats,
-                jobs=request.jobs,
-                batch_size=request.batch_size,
-                overwrite=request.overwrite,
-                films=films,
-            ),
-        )
+        return run_folder(clips, _folder_run(request, settings, formats, films))
+    if request.engine != "local" or request.address is not None:
+        raise UsageError("--engine, --address: they spread a folder or a manifest, and one recording was given")
     return _run_one(clips[0], settings, formats, request)
+
+
+def _folder_run(
+    request: Request, settings: AnalyzeSettings, formats: tuple[str, ...], films: FilmPlan | None
+) -> FolderRun:
+    alone = request.jobs == 1 and request.engine == "local"
+    return FolderRun(
+        out=request.out or DEFAULT_OUT,
+        settings=settings,
+        model=request.model,
+        device=request.device,
+        formats=formats,
+        jobs=request.jobs,
+        batch_size=request.batch_size or (DEFAULT_BATCH_SIZE if alone else 1),
+        overwrite=request.overwrite,
+        films=films,
+        engine=as_engine(request.engine),
+        address=request.address,
+    )
 
 
 def _films(request: Request) -> FilmPlan | None:

@@ -83,8 +83,9 @@ def extract_clips(request: Extraction) -> int:
         console.print(f"{len(pairs) - len(todo)} of {len(pairs)} clips were extracted before; {len(todo)} to do")
     bad: list[str] = []
     make = partial(_worker, plan)
+    gpu = None if request.device == "auto" else request.device != "cpu"
     with closing(
-        spread(make, todo, jobs=request.jobs, engine=as_engine(request.engine), address=request.address)
+        spread(make, todo, jobs=request.jobs, engine=as_engine(request.engine), address=request.address, gpu=gpu)
     ) as done:
         for index, result in working(done, total=len(todo), about="extracting features"):
             clip = todo[index][0].clip

@@ -9,35 +9,25 @@ again.
 from __future__ import annotations
 
 import json
-import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing import get_context
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
 
 from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from emotion_llama.analyze.formats import CLIP_FILES, TABLES, write_files, write_tables
-from emotion_llama.analyze.pipeline import Pipeline
-from emotion_llama.analyze.render.plan import FilmPlan, film_style
+from emotion_llama.analyze.folder_clip import FolderRun as FolderRun
+from emotion_llama.analyze.folder_clip import Loader as Loader
+from emotion_llama.analyze.folder_clip import load_model as load_model
+from emotion_llama.analyze.folder_results import check_workers, results_of
+from emotion_llama.analyze.formats import CLIP_FILES, TABLES, write_tables
 from emotion_llama.analyze.report import hides_faces
-from emotion_llama.analyze.timeline.journal import JOURNAL_ENDING, journal
 from emotion_llama.analyze.writers import ClipFailure, append_jsonl, read_jsonl, write_text
 from emotion_llama.clip import Analysis, Clip
-from emotion_llama.errors import AssetError, EmotionLlamaError, OutputError, UsageError
+from emotion_llama.errors import OutputError, UsageError
 from emotion_llama.settings import AnalyzeSettings
-
-if TYPE_CHECKING:
-    from emotion_llama.analyze.analyzer import EmotionLlama, Looked, Result
-
-T = TypeVar("T")
 
 ANALYSES = "analyses.jsonl"
 RUN = "run.json"
@@ -45,37 +35,6 @@ LOCK = ".lock"
 _HTML = CLIP_FILES["html"][0]
 LONGEST_STEM = 70
 """Letters of a result's file name: with four bytes a letter some room is left below the usual limit of 255 bytes."""
-
-Task = tuple[Clip, str]
-"""A clip to analyse, and the file name (without ending) of its own result files."""
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class FolderRun:
-    """How a folder run is done; see `emotion-llama analyze --help`."""
-
-    out: Path
-    settings: AnalyzeSettings
-    model: str = "nano"
-    device: str = "auto"
-    formats: tuple[str, ...] = ("json",)
-    jobs: int = 1
-    batch_size: int = 1
-    overwrite: bool = False
-    films: FilmPlan | None = None
-
-
-def load_model(run: FolderRun, threads: int | None) -> EmotionLlama:
-    """Load the run's model. Raises `UsageError` for an unknown model or device."""
-    from emotion_llama.analyze.analyzer import load
-
-    return load(run.model, device=run.device, threads=threads)
-
-
-Loader = Callable[[FolderRun, int | None], "EmotionLlama"]
-"""Gives the object whose `examine` analyses the clips, with so many threads (`None`: all)."""
 
 
 def check_writable(folder: Path) -> None:
@@ -114,11 +73,13 @@ def file_stems(clips: Sequence[Clip]) -> list[str]:
 def run_folder(clips: Sequence[Clip], run: FolderRun, loader: Loader = load_model) -> int:
     """Analyse every clip not yet done; gives the exit code (1 if any clip failed).
 
-    With several jobs every worker process calls `loader` once.
+    With several jobs or on Ray every worker process calls `loader` once; what it gives there and the clips are pickled.
 
-    Raises `UsageError` when the folder holds results of other settings or another run is writing to it, `OutputError`
-    when results cannot be written, `AssetError` when weights are missing: that is no fault of a clip.
+    Raises `UsageError` where engine, address and device do not go together, and when the folder holds results of other
+    settings or another run is writing to it, `OutputError` when results cannot be written, `AssetError` when weights
+    are missing: that is no fault of a clip.
     """
+    check_workers(run)
     check_writable(run.out)
     try:
         with FileLock(run.out / LOCK, timeout=0):
@@ -141,7 +102,7 @@ def _run_locked(clips: Sequence[Clip], run: FolderRun, loader: Loader) -> int:
     console = Console(stderr=True)
     if done:
         console.print(f"{len(clips) - len(todo)} of {len(clips)} clips were done before; {len(todo)} to do")
-    with _results(todo, run, loader) as results:
+    with closing(results_of(todo, run, loader)) as results:
         failures = _record(results, len(todo), run.out / ANALYSES, console)
     asked = {clip.clip for clip in clips}
     if any(name in TABLES for name in run.formats):
@@ -255,101 +216,3 @@ def _record(results: Iterator[Analysis | ClipFailure], count: int, path: Path, c
                 failures.append(row)
             progress.advance(bar)
     return failures
-
-
-@contextmanager
-def _results(todo: Sequence[Task], run: FolderRun, loader: Loader) -> Iterator[Iterator[Analysis | ClipFailure]]:
-    """Give results in order of completion, from this process or from `jobs` worker processes."""
-    if not todo:
-        yield iter(())
-        return
-    model = loader(run, None)  # reads no weights yet: a wrong name or device ends the run here
-    if run.jobs == 1 or len(todo) < 2:
-        yield _side_by_side(model, todo, run) if run.batch_size > 1 else (_analyze(model, task, run) for task in todo)
-        return
-    threads = max(1, model.preset.threads // run.jobs)
-    pool = ProcessPoolExecutor(
-        run.jobs, get_context("spawn"), initializer=_start_worker, initargs=(run, threads, loader)
-    )
-    try:
-        yield (future.result() for future in as_completed([pool.submit(_analyze_in_worker, task) for task in todo]))
-    except BrokenProcessPool as error:
-        raise EmotionLlamaError(
-            f"{run.out}: a worker process ended before its work was done (out of memory?); finished clips are kept: "
-            "give the same command again, with fewer --jobs"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _analyze(model: EmotionLlama, task: Task, run: FolderRun) -> Analysis | ClipFailure:
-    """One clip; what goes wrong with it becomes its line in the results, and the run goes on."""
-    try:
-        return _written(model, task, _examined(model.examine, task, run), run)
-    except Exception as error:
-        return _failure(task[0], error)
-
-
-def _side_by_side(model: EmotionLlama, todo: Sequence[Task], run: FolderRun) -> Iterator[Analysis | ClipFailure]:
-    """The next clips are looked at while the language model answers about the last, up to a batch of them at once."""
-    pipeline: Pipeline[Task, Looked | Result, Result] = Pipeline(
-        [lambda task: _examined(model.look, task, run)],
-        lambda found: model.answer_together([looked for _, looked in found]),
-        run.batch_size,
-    )
-    for task, result in pipeline.results(todo):
-        try:
-            if isinstance(result, Exception):
-                raise result
-            yield _written(model, task, result, run)
-        except Exception as error:
-            yield _failure(task[0], error)
-
-
-def _examined(examine: Callable[..., T], task: Task, run: FolderRun) -> T:
-    """Call `examine` for one clip; windows of a timeline go to its journal."""
-    clip, stem = task
-    if not run.settings.timeline:
-        return examine(clip, run.settings)
-    with journal(run.out / (stem + JOURNAL_ENDING)) as write:
-        return examine(clip, run.settings, lambda window, _: write(window))
-
-
-def _written(model: EmotionLlama, task: Task, result: Result, run: FolderRun) -> Analysis:
-    """Write the files of one clip."""
-    clip, stem = task
-    write_files(result, run.out, [name for name in run.formats if name in CLIP_FILES], stem)
-    if run.films is not None:
-        _write_film(model, result, clip, stem, run.films)
-    return result.analysis
-
-
-def _failure(clip: Clip, error: Exception) -> ClipFailure:
-    """The line of a clip that failed. Raises what would fail every clip."""
-    if isinstance(error, OutputError | AssetError):
-        raise error
-    if not isinstance(error, EmotionLlamaError):  # a fault of ours with one recording must not cost the others theirs
-        log.error("%s: unexpected error; please report it", clip.clip, exc_info=error)
-    return ClipFailure.of(clip.clip, error)
-
-
-def _write_film(model: EmotionLlama, result: Result, clip: Clip, stem: str, films: FilmPlan) -> None:
-    path = films.path(clip, stem)
-    if path is not None:
-        from emotion_llama.analyze.render.film import write_film
-
-        write_film(result, path, film_style(model, drawing=films.drawing, blur_faces=films.blur_faces))
-
-
-_worker_model: EmotionLlama | None = None
-_worker_run: FolderRun | None = None
-
-
-def _start_worker(run: FolderRun, threads: int, loader: Loader) -> None:
-    global _worker_model, _worker_run
-    _worker_model, _worker_run = loader(run, threads), run
-
-
-def _analyze_in_worker(task: Task) -> Analysis | ClipFailure:
-    assert _worker_model is not None and _worker_run is not None
-    return _analyze(_worker_model, task, _worker_run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -98,10 +99,13 @@ def perceive(
     waveform = _listen(clip, media, settings, sound_notes, watch)
     if alter is not None and waveform is not None:
         waveform = alter.sound(waveform)
-    sound = _hear(clip, waveform, settings, parts, watch)
+    sound = _hear(clip, waveform, watch)
+    seeing = _Seeing(clip, media, settings, picture_notes, alter)
+    if waveform is not None and sound is not None and _words_wanted(clip, settings):
+        (faces, frame, peak), sound = _see_and_recognise(seeing, waveform, sound, parts, watch)
+    else:
+        faces, frame, peak = _see(seeing, sound, parts, watch)
     transcript = _transcript(clip, sound, settings)
-    seen = _Seeing(clip, media, settings, picture_notes, alter)
-    faces, frame, peak = _see(seen, sound, parts, watch)
     with watch.time("describe"):
         observations = observed(faces, frame, sound, transcript, settings)
     notes = (picture_notes, sound_notes)
@@ -130,25 +134,42 @@ def _read(clip: Clip, settings: AnalyzeSettings) -> Percept:
 def _listen(
     clip: Clip, media: MediaInfo, settings: AnalyzeSettings, notes: DecodeNotes, watch: Stopwatch
 ) -> Waveform | None:
-    words_wanted = settings.transcribe and clip.transcript is None and "text" not in settings.without
-    if not media.has_sound or ("audio" in settings.without and not words_wanted):
+    if not media.has_sound or ("audio" in settings.without and not _words_wanted(clip, settings)):
         return None
     with watch.time("decode sound"):
         return read_waveform(media, start_s=clip.start_s, end_s=clip.end_s, notes=notes)
 
 
-def _hear(
-    clip: Clip, waveform: Waveform | None, settings: AnalyzeSettings, parts: Parts, watch: Stopwatch
-) -> SoundMeasures | None:
+def _words_wanted(clip: Clip, settings: AnalyzeSettings) -> bool:
+    return settings.transcribe and clip.transcript is None and "text" not in settings.without
+
+
+def _hear(clip: Clip, waveform: Waveform | None, watch: Stopwatch) -> SoundMeasures | None:
     if waveform is None:
         return None
-    ask = settings.transcribe and clip.transcript is None and "text" not in settings.without
     with watch.time("voice"):
-        sound = perceive_sound(waveform, None, clip.transcript)
-    if not ask:
-        return sound
-    with watch.time("transcribe"):
-        return replace(sound, transcript=parts.transcriber.transcribe(waveform, _speech_spans(sound)))
+        return perceive_sound(waveform, None, clip.transcript)
+
+
+def _see_and_recognise(
+    seeing: _Seeing, waveform: Waveform, sound: SoundMeasures, parts: Parts, watch: Stopwatch
+) -> tuple[_Seen, SoundMeasures]:
+    """Look at faces while another thread recognises the words: both need only the spans of speech.
+
+    It is over when both are; what the recogniser raises comes first.
+    """
+
+    def recognise() -> Transcript:
+        with watch.time("transcribe"):
+            return parts.transcriber.transcribe(waveform, _speech_spans(sound))
+
+    with ThreadPoolExecutor(1, "words") as other:
+        words = other.submit(recognise)
+        try:
+            seen = _see(seeing, sound, parts, watch)
+        finally:
+            transcript = words.result()
+    return seen, replace(sound, transcript=transcript)
 
 
 def _speech_spans(sound: SoundMeasures | None) -> tuple[tuple[float, float], ...]:
@@ -192,9 +213,10 @@ class _Seeing:
         return next(iter(self.alter.frames([read_frame(self.media.path, self.alter.original_s(time_s))])))
 
 
-def _see(
-    seeing: _Seeing, sound: SoundMeasures | None, parts: Parts, watch: Stopwatch
-) -> tuple[FaceMeasures | None, Frame | None, PeakFrame | None]:
+_Seen = tuple[FaceMeasures | None, Frame | None, PeakFrame | None]
+
+
+def _see(seeing: _Seeing, sound: SoundMeasures | None, parts: Parts, watch: Stopwatch) -> _Seen:
     if not seeing.media.has_picture or "video" in seeing.settings.without:
         return None, None, None
     given = seeing.settings.action_units

@@ -6,7 +6,7 @@ What was looked at while the model was busy is answered together.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from queue import Empty, Full, Queue
 from typing import Generic, TypeVar
 
@@ -23,7 +23,7 @@ class Pipeline(Generic[J, L, R]):
 
     `lookers`: what is done first with a job, one function a thread. `answer`: what is done then, with up to `batch`
     jobs at once, in the thread that asks for results. An exception of either becomes the result of its job; so many as
-    `batch` are looked at ahead.
+    `batch` are looked at ahead. An error of the jobs themselves is raised when what was looked at has its results.
     """
 
     def __init__(
@@ -34,8 +34,8 @@ class Pipeline(Generic[J, L, R]):
     ) -> None:
         self._lookers, self._answer, self._batch = lookers, answer, batch
 
-    def results(self, jobs: Iterable[J]) -> Iterator[tuple[J, R | Exception]]:
-        """Work all jobs off. Taking the next job may wait; closing the iterator ends the threads."""
+    def results(self, jobs: Iterable[J]) -> Generator[tuple[J, R | Exception], None, None]:
+        """Work all jobs off. Taking the next job may wait; closing the iterator ends the threads, they close `jobs`."""
         ahead: _Ahead[J, L] = _Ahead(iter(jobs), self._batch)
         for look in self._lookers:
             threading.Thread(target=ahead.work, args=(look,), daemon=True).start()
@@ -45,6 +45,8 @@ class Pipeline(Generic[J, L, R]):
                 found = ahead.next_ones()
                 working -= found.count(None)
                 yield from self._answered([one for one in found if one is not None])
+            if ahead.broken is not None:
+                raise ahead.broken
         finally:
             ahead.unwanted.set()
 
@@ -69,6 +71,7 @@ class _Ahead(Generic[J, L]):
         self._taking = threading.Lock()
         self._looked: Queue[tuple[J, L | Exception] | None] = Queue(batch)
         self.unwanted = threading.Event()
+        self.broken: Exception | None = None
 
     def work(self, look: Callable[[J], L]) -> None:
         """Look at one job after the other; at the end hand over `None`."""
@@ -78,6 +81,9 @@ class _Ahead(Generic[J, L]):
                     job = next(self._jobs)
             except StopIteration:
                 break
+            except Exception as error:
+                self.broken = error
+                break
             looked: L | Exception
             try:
                 looked = look(job)
@@ -85,6 +91,14 @@ class _Ahead(Generic[J, L]):
                 looked = error
             self._hand_over((job, looked))
         self._hand_over(None)
+        if self.unwanted.is_set():
+            self._close()
+
+    def _close(self) -> None:
+        with self._taking:
+            close = getattr(self._jobs, "close", None)
+            if close is not None:
+                close()
 
     def next_ones(self) -> list[tuple[J, L | Exception] | None]:
         """Wait for one; with it come those that are there already, up to a batch."""

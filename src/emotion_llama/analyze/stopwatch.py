@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,14 @@ from emotion_llama.timeline import Window
 
 
 class Stopwatch:
-    """Seconds spent in each named part; nested use adds up by name."""
+    """Seconds spent in each named part; nested use adds up by name. Threads may share one.
+
+    Parts that are done at the same time count each for itself: their sum is then more than the time that went by.
+    """
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._adding = threading.Lock()
 
     @contextmanager
     def time(self, name: str) -> Iterator[None]:
@@ -22,7 +27,11 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            with self._adding:
+                self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def check(self) -> None:
+        """Go on; a listener overrides this, and ends what nobody waits for any more by raising."""
 
     def written(self, task: str, piece: str) -> None:
         """Take the next piece of a task's text as the model writes it; a listener overrides this and shows it."""

@@ -36,8 +36,15 @@ def analyze(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes for a folder.")] = 1,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Clips of a folder answered side by side, where there is one worker process.")
-    ] = 4,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Clips of a folder answered side by side by one language model; workers see and hear only. [4; with "
+            "several workers 1: each has a language model]",
+        ),
+    ] = None,
+    engine: Annotated[str, typer.Option(help="local, or ray: the workers of a folder on a Ray cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of the Ray cluster; without it Ray runs here.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Forget earlier results in --out.")] = False,
     layout: Annotated[
         str | None, typer.Option(help="For converted official weights: aligned, official-eval or official-demo.")
@@ -121,6 +128,8 @@ def analyze(
         device=device,
         jobs=jobs,
         batch_size=batch_size,
+        engine=engine,
+        address=address,
         overwrite=overwrite,
         baseline=tuple(baseline or ()),
         layout=layout,

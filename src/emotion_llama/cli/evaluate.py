@@ -52,6 +52,12 @@ def evaluate(
     system: Annotated[str, typer.Option(help="Name of the system in the report.")] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes that ask the model.")] = 1,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, help="Clips answered side by side by one model; workers see and hear only. [1]"),
+    ] = None,
+    engine: Annotated[str, typer.Option(help="local, or ray: the workers on a Ray cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of the Ray cluster; without it Ray runs here.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if anything is wrong with the input.")] = False,
     listed: Annotated[
         bool, typer.Option("--list", help="Name the suites, their data, terms and published scores.")
@@ -101,6 +107,9 @@ def evaluate(
         system=system,
         device=device,
         jobs=jobs,
+        batch_size=batch_size,
+        engine=engine,
+        address=address,
         strict=strict,
     )
     raise typer.Exit(run_command(request))

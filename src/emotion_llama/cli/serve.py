@@ -30,11 +30,21 @@ def serve(
     blur_faces: Annotated[
         bool, typer.Option("--blur-faces", help="No face can be recognised in any picture that is drawn.")
     ] = False,
+    engine: Annotated[
+        str, typer.Option(help="local: the model in this process; ray: replicas on Ray Serve.")
+    ] = "local",
+    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
+    min_replicas: Annotated[int, typer.Option(help="With ray: so many models are always loaded.")] = 1,
+    max_replicas: Annotated[int, typer.Option(help="With ray: so many at most, where requests wait.")] = 2,
+    replica_cpus: Annotated[
+        int | None, typer.Option(help="With ray: CPUs of each. [its share of this machine; on a cluster 1]")
+    ] = None,
 ) -> None:
     """Answer over HTTP: a web page, analyses, jobs, and the chat interface that OpenAI's client speaks."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from pydantic import ValidationError
 
+    from emotion_llama.scale.spread import as_engine
     from emotion_llama.serve.settings import ServeSettings
 
     try:
@@ -42,7 +52,8 @@ def serve(
             model=model, host=host, port=port, device=device, api_key_file=api_key_file, max_upload_mb=max_upload_mb,
             max_duration_s=max_duration_s, queue=queue, workers=workers, batch_size=batch_size,
             timeout_s=timeout_s, keep=keep, retention_days=retention_days, jobs_db=jobs_db, page=not no_page,
-            blur_faces=blur_faces,
+            blur_faces=blur_faces, engine=as_engine(engine), address=address, min_replicas=min_replicas,
+            max_replicas=max_replicas, replica_cpus=replica_cpus,
         )  # fmt: skip
     except ValidationError as error:
         found = [": ".join([*map(str, e["loc"]), str(e["msg"]).removeprefix("Value error, ")]) for e in error.errors()]

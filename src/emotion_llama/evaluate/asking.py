@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from emotion_llama.errors import UsageError
 from emotion_llama.evaluate.records import Item
 from emotion_llama.evaluate.scored import PREDICTIONS
 from emotion_llama.evaluate.suite import Part, Suite
+from emotion_llama.scale.spread import Engine
 from emotion_llama.settings import AnalyzeSettings
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ ANSWERS = "answers"
 
 @dataclass(frozen=True)
 class Ask:
-    """How a model is asked. `words` and `tasks` `None` = as the suite says."""
+    """How a model is asked. `words` and `tasks` `None` = as the suite says; workers as for `FolderRun`."""
 
     model: str = "nano"
     device: str = "auto"
@@ -37,6 +38,10 @@ class Ask:
     tasks: tuple[Task, ...] | None = None
     label_orders: int = 4
     seed: int = 0
+    # not in the repr, by which answers that were kept are known: they do not depend on these
+    batch_size: int = field(default=1, repr=False)
+    engine: Engine = field(default="local", repr=False)
+    address: str | None = field(default=None, repr=False)
 
 
 def blind(clip: Clip, words: str) -> Clip:
@@ -68,7 +73,7 @@ def ask_parts(
     different things about one clip, since a predictions file has one answer a clip.
     """
     _check_names(parts, ask.words or suite.words)
-    loader = _once(loader) if ask.jobs == 1 else loader  # worker processes load a model of their own anyway
+    loader = _Once(loader)
     code = 0
     lines: dict[str, str] = {}
     for part in parts:
@@ -94,16 +99,23 @@ def _check_names(parts: Sequence[Part], words: str) -> None:
                 )
 
 
-def _once(loader: Loader) -> Loader:
-    """Give a loader that loads at the first call and then gives the same model: all parts ask one."""
-    loaded: list[EmotionLlama] = []
+class _Once:
+    """A loader that loads at the first call and then gives the same model: all parts ask one.
 
-    def load(run: FolderRun, threads: int | None) -> EmotionLlama:
-        if not loaded:
-            loaded.append(loader(run, threads))
-        return loaded[0]
+    In a worker process it begins anew: models are not pickled.
+    """
 
-    return load
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+        self._loaded: EmotionLlama | None = None
+
+    def __call__(self, run: FolderRun, threads: int | None) -> EmotionLlama:
+        if self._loaded is None:
+            self._loaded = self._loader(run, threads)
+        return self._loaded
+
+    def __reduce__(self) -> tuple[type[_Once], tuple[Loader]]:
+        return _Once, (self._loader,)
 
 
 def _lines(path: Path) -> dict[str, str]:
@@ -138,6 +150,9 @@ def ask_items(
         model=ask.model,
         device=ask.device,
         jobs=ask.jobs,
+        batch_size=ask.batch_size,
+        engine=ask.engine,
+        address=ask.address,
     )
     try:
         return run_folder(clips, run, loader)

@@ -20,6 +20,7 @@ from emotion_llama.evaluate.scored import PREDICTIONS, SCORED, write_predictions
 from emotion_llama.evaluate.suite import Choice, Part, ScoreSettings, Suite
 from emotion_llama.evaluate.suites import find_suite
 from emotion_llama.labels import parse_label_set
+from emotion_llama.scale.spread import as_engine
 
 SIDES: tuple[str, ...] = get_args(Side)
 WORDS = ("given", "heard", "none")
@@ -58,6 +59,9 @@ class Request:
     system: str = ""
     device: str = "auto"
     jobs: int = 1
+    batch_size: int | None = None
+    engine: str = "local"
+    address: str | None = None
     strict: bool = False
 
 
@@ -122,6 +126,8 @@ def _refuse_idle_options(request: Request) -> None:
     if request.model is not None and request.export is not None:
         raise UsageError("--export-corrupted is for systems that are asked elsewhere; leave --model or it out")
     asking = {"--without": request.without, "--words": request.words, "--task": request.tasks}
+    asking |= {"--engine": request.engine.replace("local", ""), "--address": request.address or ""}
+    asking |= {"--batch-size": str(request.batch_size or "")}
     judging = {"--judge-model": request.judge_model, "--judge-key-env": request.judge_key_env}
     judging |= {"--judge-anchor": str(request.judge_anchor or "")}
     for options, wanted, there in (
@@ -264,6 +270,9 @@ def ask_of(request: Request) -> Ask:
         model=request.model,
         device=request.device,
         jobs=request.jobs,
+        batch_size=request.batch_size or 1,
+        engine=as_engine(request.engine),
+        address=request.address,
         without=words(request.without, MODALITIES, "--without"),  # type: ignore[arg-type]
         words=request.words or None,
         tasks=words(request.tasks, TASKS, "--task") or None,  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from emotion_llama.scale.spread import Crew, Handle, WorkerLost
+from emotion_llama.scale.spread import TICK_S, Crew, Handle, WorkerLost
 from emotion_llama.scale.worker import Worker, open_answer, thread_share
 
 EXIT_WAIT_S = 5.0
@@ -85,9 +85,9 @@ class ProcessHandle:
 
 
 def wait_for_answers(handles: Sequence[Handle]) -> list[Handle]:
-    """Wait until at least one of these workers has an answer or is dead; give those."""
+    """Wait until at least one of these workers has an answer or is dead, at most for a moment; give those."""
     by_connection = {handle.connection: handle for handle in handles if isinstance(handle, ProcessHandle)}
-    return [by_connection[ready] for ready in wait(list(by_connection)) if isinstance(ready, Connection)]
+    return [by_connection[ready] for ready in wait(list(by_connection), TICK_S) if isinstance(ready, Connection)]
 
 
 def serve(connection: Connection) -> None:

@@ -1,69 +1,59 @@
-"""Workers on Ray: actors of one CPU each, on a cluster or on a Ray that lives as long as the run."""
+"""Workers on Ray: actors of one CPU each and a GPU if asked, on a cluster or on a Ray that lives as long as the run."""
 
 from __future__ import annotations
 
+import math
 import os
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from emotion_llama.errors import UsageError
-from emotion_llama.scale.spread import Crew, Handle, WorkerLost
-from emotion_llama.scale.worker import Worker, open_answer, thread_share
-
-CONNECT_S = 10.0
-"""How long the head of a cluster may take to answer."""
+from emotion_llama.scale.elsewhere import HOME_NODE
+from emotion_llama.scale.ray_connection import connected, imported_ray
+from emotion_llama.scale.spread import TICK_S, Crew, Handle, WorkerLost
+from emotion_llama.scale.worker import Dumps, Worker, open_answer, thread_share
 
 
 def ray_crew(
-    make_worker: Callable[[], Callable[[Any], Any]], workers: int, address: str | None
+    make_worker: Callable[[], Callable[[Any], Any]], workers: int, address: str | None, gpu: bool | None = False
 ) -> AbstractContextManager[Crew]:
-    """Give the means for so many actors, not yet started. Raises `UsageError` where ray is not installed."""
-    # read when ray is imported: nothing is reported to anyone, and a Ray of our own listens on loopback only (in a
-    # program that imported ray before, it listens as Ray is used to)
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    if address is None:
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    try:
-        ray: Any = import_module("ray")
-    except ImportError as error:
-        raise UsageError(f"engine ray needs ray ({error}); install emotion-llama[ray]") from error
-    return _connected(ray, make_worker, workers, address)
+    """Give the means for so many actors, not yet started; `gpu` as for `spread`.
+
+    Raises `UsageError` where ray is not installed.
+    """
+    return _crew(imported_ray(address), make_worker, workers, address, gpu)
 
 
 @contextmanager
-def _connected(
-    ray: Any, make_worker: Callable[[], Callable[[Any], Any]], workers: int, address: str | None
+def _crew(
+    ray: Any, make_worker: Callable[[], Callable[[Any], Any]], workers: int, address: str | None, gpu: bool | None
 ) -> Iterator[Crew]:
-    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
-    ours = not ray.is_initialized()  # the caller may have connected already; then it stays so
-    if ours and address is None:
-        ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
-    elif ours:
-        _check_that_one_answers(str(address))
-        ray.init(address=address, **quiet)
-    try:
+    with connected(ray, workers, address):
         threads = thread_share(workers) if address is None else 1
-        actor = ray.remote(num_cpus=1)(Worker)
+        remote = ray.remote(num_cpus=1, num_gpus=gpu_share(ray, workers, gpu))(RayWorker)
+        # a client outside of the cluster (ray://) has no node whose files could be read
+        home = "" if str(address).startswith("ray://") else ray.get_runtime_context().get_node_id()
+        actor = partial(remote.remote, ray.cloudpickle.dumps, home)
         made = ray.cloudpickle.dumps(make_worker)
         yield Crew(partial(RayHandle, ray, actor, made, threads), partial(wait_for_answers, ray))
-    finally:
-        if ours:
-            ray.shutdown()
 
 
-def _check_that_one_answers(address: str) -> None:
-    """Raise `UsageError` at once; Ray itself would try for minutes, then end the process. "auto" it knows at once."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    if address == "auto":
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
-    except (OSError, ValueError) as error:
-        raise UsageError(f"no Ray cluster answers at {address!r} ({error}); expected host:port or auto") from error
+def gpu_share(ray: Any, workers: int, gpu: bool | None) -> float:
+    """GPUs of one worker: one, or an equal share of those that the cluster has. Raises `UsageError` for wished ones."""
+    there = ray.cluster_resources().get("GPU", 0.0)
+    if gpu and not there:
+        raise UsageError("device cuda: the Ray cluster has no GPU; give cpu, or auto for GPUs where there are any")
+    return 0.0 if gpu is False else min(1.0, math.floor(there / workers * 1000) / 1000)
+
+
+class RayWorker(Worker):
+    """A worker that knows on which Ray node the run was started."""
+
+    def __init__(self, dumps: Dumps, home: str) -> None:
+        super().__init__(dumps)
+        os.environ[HOME_NODE] = home
 
 
 class RayHandle:
@@ -72,10 +62,10 @@ class RayHandle:
     Ray's own `max_restarts` is not used: it would restart for ever, without a word, an actor that dies while it loads.
     """
 
-    def __init__(self, ray: Any, actor: Any, made: bytes, threads: int) -> None:
+    def __init__(self, ray: Any, actor: Callable[[], Any], made: bytes, threads: int) -> None:
         self.index: int | None = None
         self._ray = ray
-        self._actor = actor.remote(ray.cloudpickle.dumps)
+        self._actor = actor()
         self.answer = self._actor.load.remote(made, threads)
 
     def give(self, index: int, item: Any) -> None:
@@ -103,7 +93,7 @@ class RayHandle:
 
 
 def wait_for_answers(ray: Any, handles: Sequence[Handle]) -> list[Handle]:
-    """Wait until at least one of these actors has an answer or is lost; give the first."""
+    """Wait until at least one of these actors has an answer or is lost, at most for a moment; give the first."""
     by_answer = {handle.answer: handle for handle in handles if isinstance(handle, RayHandle)}
-    ready, _ = ray.wait(list(by_answer), num_returns=1)
+    ready, _ = ray.wait(list(by_answer), num_returns=1, timeout=TICK_S)
     return [by_answer[answer] for answer in ready]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
@@ -16,6 +17,9 @@ __all__ = ["Engine", "Failure", "as_engine", "spread"]
 T = TypeVar("T")
 R = TypeVar("R")
 Engine = Literal["local", "ray"]
+
+TICK_S = 0.5
+"""So often a run that waits for workers looks whether it is still wanted."""
 
 MOST_FAILED_STARTS = 2
 """So many workers may die while they load their models; then there is no hope, and the run ends."""
@@ -46,7 +50,7 @@ class Handle(Protocol):
 
 @dataclass(frozen=True)
 class Crew:
-    """How one engine starts a worker, and waits until at least one of several has an answer or is lost."""
+    """How one engine starts a worker, and waits until one of several has an answer or is lost, `TICK_S` at most."""
 
     start: Callable[[], Handle]
     wait: Callable[[Sequence[Handle]], Sequence[Handle]]
@@ -66,6 +70,8 @@ def spread(
     jobs: int = 1,
     engine: Engine = "local",
     address: str | None = None,
+    gpu: bool | None = False,
+    unwanted: threading.Event | None = None,
 ) -> Generator[tuple[int, R | Failure], None, None]:
     """Yield (index, result or `Failure`) of every item once, in order of completion.
 
@@ -73,12 +79,14 @@ def spread(
     it, the items and the results are pickled, so it is a function of a module, or a `partial` of one. `jobs=1` of the
     local engine works in this very process, item by item as they are asked for. `jobs` processes share the cores.
     `engine="ray"`: `jobs` actors of one CPU each on the cluster at `address`, or on a Ray that lives in this call
-    (`None`). Memory does not grow with the number of items: a worker has one at a time.
+    (`None`). With `gpu` each has a GPU of its own too, or an equal share where there are fewer; `None`: where the
+    cluster has any. Memory does not grow with the number of items: a worker has one at a time.
 
     An `EmotionLlamaError` or `OSError` of an item is its `Failure`. A worker that dies is replaced and its item tried
     once more, then it is a `Failure` too. Any other error, and one of `make_worker`, is raised here with the worker's
-    traceback as a note. Closing the iterator, an error and Ctrl-C end all workers.
-    Raises `UsageError` on fewer than one job, without ray, or if workers die before they begin.
+    traceback as a note. Closing the iterator, an error and Ctrl-C end all workers; so does `unwanted`, which another
+    thread may set while this one waits for workers.
+    Raises `UsageError` on fewer than one job, without ray or the GPU asked for, or if workers die before they begin.
     """
     if jobs < 1:
         raise UsageError(f"jobs: at least 1 worker is needed, found {jobs}")
@@ -86,7 +94,7 @@ def spread(
     if engine == "ray":
         from emotion_llama.scale.ray_engine import ray_crew
 
-        return drive(ray_crew(make_worker, workers, address), items, workers)
+        return drive(ray_crew(make_worker, workers, address, gpu), items, workers, unwanted)
     if engine != "local":
         raise UsageError(f"engine: expected local or ray, found {engine!r}")
     if address is not None:
@@ -95,7 +103,7 @@ def spread(
         return _here(make_worker, items)
     from emotion_llama.scale.processes import local_crew
 
-    return drive(local_crew(make_worker, workers), items, workers)
+    return drive(local_crew(make_worker, workers), items, workers, unwanted)
 
 
 def _here(
@@ -108,9 +116,12 @@ def _here(
 
 
 def drive(
-    engine: AbstractContextManager[Crew], items: Sequence[Any], workers: int
+    engine: AbstractContextManager[Crew],
+    items: Sequence[Any],
+    workers: int,
+    unwanted: threading.Event | None = None,
 ) -> Generator[tuple[int, Any], None, None]:
-    """Keep so many workers of one engine busy until every item has its answer."""
+    """Keep so many workers of one engine busy until every item has its answer, or none is wanted any more."""
     queue = _Queue(len(items))
     busy: list[Handle] = []
     dismissed: list[Handle] = []
@@ -120,7 +131,7 @@ def drive(
         try:
             while len(busy) < workers:
                 busy.append(crew.start())
-            while queue.unanswered:
+            while queue.unanswered and not (unwanted is not None and unwanted.is_set()):
                 for handle in crew.wait(busy):
                     index = handle.index
                     try:

@@ -29,8 +29,11 @@ class Faces:
 class Looker(Protocol):
     """Looks at recordings and listens to them, one at a time; in a thread of its own."""
 
-    def look(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Any:
-        """Perceive one clip; what it gives is for `Model.answer`. `watch` is told what is being done."""
+    def look(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch, drawn: bool = False) -> Any:
+        """Perceive one clip; what it gives is for `Model.answer`. `watch` is told what is being done.
+
+        `drawn`: the answer will hold what a page shows of it.
+        """
 
     def faces(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Faces:
         """Give the faces of the frame that is looked at most closely; hidden in it with `settings.blur_faces`."""
@@ -68,3 +71,6 @@ class Model(Protocol):
 
     def answer(self, clips: Sequence[Perceived]) -> Sequence[Answer | Exception]:
         """Answer about several clips at once, from one thread; what goes wrong with one takes its place."""
+
+    def close(self) -> None:
+        """End what runs outside this process; the last call, also after a `warm` that failed."""

@@ -1,10 +1,12 @@
-"""What `emotion-llama serve` does: one process, one model, until it is told to end."""
+"""What `emotion-llama serve` does: one process, one model (or replicas of it on Ray), until it is told to end."""
 
 from __future__ import annotations
 
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
@@ -14,6 +16,9 @@ from emotion_llama.serve.app import INTENDED_USE, create_app
 from emotion_llama.serve.model import Model
 from emotion_llama.serve.service import Service
 from emotion_llama.serve.settings import ServeSettings
+
+HTTP: dict[str, Any] = {"loop": "asyncio", "http": "h11", "ws": "none"}
+"""The same server whatever else is installed: uvicorn takes what it finds, and Ray Serve brings much along."""
 
 
 def serve(settings: ServeSettings, make_model: Callable[[], Model] | None = None) -> None:
@@ -28,14 +33,30 @@ def serve(settings: ServeSettings, make_model: Callable[[], Model] | None = None
         failures.append(error)
         server.should_exit = True
 
-    service = Service(make_model or (lambda: _model(settings)), settings, end)
+    service = Service(make_model or (lambda: _model(settings, lambda: server.should_exit)), settings, end)
     opened = _open_socket(settings)
     app = create_app(service)
     missing = _add_page(app) if settings.page else "not asked for"
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, server_header=False))
+    server = uvicorn.Server(uvicorn.Config(app, **HTTP, log_level="warning", access_log=False, server_header=False))
     _announce(settings, opened)
     if missing:
         print(f"No web page: {missing}.")
+    with _connection(settings):
+        _run(server, opened)
+    if failures:
+        raise failures[0]
+    print("Ended; everything accepted was answered or waits in the queue of jobs.", flush=True)
+
+
+def _connection(settings: ServeSettings) -> AbstractContextManager[Any]:
+    if settings.engine == "local":
+        return nullcontext()
+    from emotion_llama.serve.ray_app import ray_of
+
+    return ray_of(settings)
+
+
+def _run(server: uvicorn.Server, opened: socket.socket) -> None:
     # uvicorn sends itself the signal again once all is finished; without these the process would then die of it
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
@@ -43,9 +64,6 @@ def serve(settings: ServeSettings, make_model: Callable[[], Model] | None = None
         server.run(sockets=[opened])
     finally:
         opened.close()
-    if failures:
-        raise failures[0]
-    print("Ended; everything accepted was answered or waits in the queue of jobs.", flush=True)
 
 
 def _add_page(app: FastAPI) -> str:
@@ -59,7 +77,11 @@ def _add_page(app: FastAPI) -> str:
     return ""
 
 
-def _model(settings: ServeSettings) -> Model:
+def _model(settings: ServeSettings, unwanted: Callable[[], bool]) -> Model:
+    if settings.engine == "ray":
+        from emotion_llama.serve.ray_model import ray_model
+
+        return ray_model(settings, unwanted)
     from emotion_llama.serve.served_model import ServedModel  # loads torch, while health is answered already
 
     return ServedModel(settings.model, settings.device, settings.workers)
@@ -86,5 +108,8 @@ def _announce(settings: ServeSettings, opened: socket.socket) -> None:
     print(f"Jobs wait in {settings.jobs_file}; results are kept {settings.retention_days:g} days.")
     if settings.keep is not None:
         print(f"Results are kept in {settings.keep}.")
+    if settings.engine == "ray":
+        where = f"the cluster at {settings.address}" if settings.address else "a Ray of our own, on loopback only"
+        print(f"Replicas of the model, {settings.min_replicas} to {settings.max_replicas}, on {where}.")
     print(INTENDED_USE)
     print("Loading the model; /readyz says when it is ready.", flush=True)

@@ -130,7 +130,7 @@ class ServedLooker:
     def _detector(self) -> FaceDetector:
         return FaceDetector(assets.path("blazeface-short-range"))
 
-    def look(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch) -> Looked | Result:
+    def look(self, clip: Clip, settings: AnalyzeSettings, watch: Stopwatch, drawn: bool = False) -> Looked | Result:
         """Perceive and encode one clip; with `settings.timeline` that is all there is to do."""
         if not settings.timeline:
             return self.model.look(clip, settings, watch=watch)
@@ -202,6 +202,9 @@ class ServedModel:
             except Exception as error:  # while drawing
                 found.append(error)
         return found
+
+    def close(self) -> None:
+        """Nothing of it runs outside this process."""
 
 
 def _answer(clip: Perceived, result: Result) -> Answer:

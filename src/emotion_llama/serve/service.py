@@ -23,7 +23,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -168,18 +168,20 @@ class Service:
             self._cache.remove_older(self.settings.retention_days * 86_400)
 
     def _work(self) -> None:
-        try:
-            model = self._make_model()
-            model.warm()
-        except BaseException as error:
-            self._on_failure(error)
-            return
-        self.model = model
-        pipeline: Pipeline[_Work, Done | Perceived, Done] = Pipeline(
-            [partial(self._look, looker) for looker in model.lookers], self._answered, self.settings.batch_size
-        )
-        for work, outcome in pipeline.results(self._works(model)):
-            self._finish(work, outcome)
+        with ExitStack() as last:
+            try:
+                model = self._make_model()
+                last.callback(model.close)
+                model.warm()
+            except BaseException as error:
+                self._on_failure(error)
+                return
+            self.model = model
+            pipeline: Pipeline[_Work, Done | Perceived, Done] = Pipeline(
+                [partial(self._look, looker) for looker in model.lookers], self._answered, self.settings.batch_size
+            )
+            for work, outcome in pipeline.results(self._works(model)):
+                self._finish(work, outcome)
 
     def _works(self, model: Model) -> Iterator[_Work]:
         while (ticket := self._line.take()) is not None:
@@ -196,7 +198,7 @@ class Service:
             if known is not None:
                 self.metrics.from_memory()
                 return known
-        looked = looker.look(request.clip, request.settings, work.listener)
+        looked = looker.look(request.clip, request.settings, work.listener, request.drawn)
         return Perceived(looked, work.listener, request.drawn)
 
     def _answered(self, found: Sequence[tuple[_Work, Done | Perceived]]) -> list[Done | Exception]:

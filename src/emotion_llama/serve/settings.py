@@ -8,6 +8,7 @@ from typing import Self
 from platformdirs import user_state_path
 from pydantic import Field, model_validator
 
+from emotion_llama.scale.spread import Engine
 from emotion_llama.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -26,7 +27,10 @@ class ServeSettings(Settings):
     `keep`: folder in which results stay over a restart, none by default. `retention_days`: after so long, kept results
     and finished jobs are removed. `jobs_db`: the file of the queue of jobs; the recordings of waiting jobs lie beside
     it. `page`: the web page at `/`. `blur_faces`: no picture that the service draws shows a face that can be
-    recognised, whatever a request says.
+    recognised, whatever a request says. `engine`: where the model is, in this process or in replicas on Ray Serve:
+    `min_replicas` to `max_replicas` of them, as many as the requests need, each with `workers` and `batch_size` of its
+    own, and `replica_cpus` CPUs (default: its share of this machine; on a cluster 1). `address`: the Ray cluster's,
+    none: a Ray of our own.
     """
 
     model: str = "nano"
@@ -49,6 +53,11 @@ class ServeSettings(Settings):
     jobs_db: Path | None = None
     page: bool = True
     blur_faces: bool = False
+    engine: Engine = "local"
+    address: str | None = None
+    min_replicas: int = Field(default=1, ge=1)
+    max_replicas: int = Field(default=2, ge=1)
+    replica_cpus: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _no_keys_no_network(self) -> Self:
@@ -57,6 +66,16 @@ class ServeSettings(Settings):
                 f"host {self.host}: without a key file the service listens on loopback only ({', '.join(LOOPBACK)}); "
                 "give --api-key-file, or leave --host out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _replicas_that_can_be(self) -> Self:
+        if self.engine == "local" and self.address is not None:
+            raise ValueError(f"address {self.address!r} is for the engine ray; the local engine needs none")
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(f"min_replicas {self.min_replicas}: expected at most max_replicas ({self.max_replicas})")
+        if self.engine == "ray" and self.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"device {self.device!r}: expected auto, cpu or cuda; Ray chooses which GPU it is")
         return self
 
     @property

@@ -132,23 +132,24 @@ class Listener(Stopwatch):
     @contextmanager
     def time(self, name: str) -> Iterator[None]:
         """Tell the stage, and time it."""
-        self._check()
+        self.check()
         self._ticket.tell(Stage(name))
         with super().time(name):
             yield
 
     def written(self, task: str, piece: str) -> None:
         """Tell a piece of a text, where texts may be shown while they are written."""
-        self._check()
+        self.check()
         if self.listening:
             self.pieces += 1
             self._ticket.tell(Text(task, piece))
 
     def window(self, window: Window) -> None:
         """Tell a finished window."""
-        self._check()
+        self.check()
         self._ticket.tell(Finished(window))
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise `Cancelled` where nobody waits any more."""
         if self._ticket.cancelled.is_set():
             raise Cancelled
