@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from emotion_llama.analyze.numerics import Numerics
 from emotion_llama.bench.figures import Figures
 from emotion_llama.bench.guard import MOST_LOSS, Stored, fallen, read_stored, require_comparable
 from emotion_llama.errors import UsageError
@@ -95,14 +96,18 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("now", "told"),
     [
-        (("other", "cpu", "bfloat16"), "model nano, not other"),
-        (("nano", "cuda:1", "bfloat16"), "device cpu, not cuda"),
-        (("nano", "cpu", "float32"), "dtype bfloat16, not float32"),
+        (("other", "cpu", "bfloat16", Numerics()), "model nano, not other"),
+        (("nano", "cuda:1", "bfloat16", Numerics()), "device cpu, not cuda"),
+        (("nano", "cpu", "float32", Numerics()), "dtype bfloat16, not float32"),
+        (("nano", "cpu", "bfloat16", Numerics(quantize="int8")), "quantize None, not int8"),
+        (("nano", "cpu", "bfloat16", Numerics(compiled=True)), "compile False, not True"),
     ],
 )
-def test_only_like_is_compared_with_like(record: Record, now: tuple[str, str, str], told: str, tmp_path: Path) -> None:
+def test_only_like_is_compared_with_like(
+    record: Record, now: tuple[str, str, str, Numerics], told: str, tmp_path: Path
+) -> None:
     path = written(record, tmp_path)
-    require_comparable(read_stored(path), path, "nano", "cpu", "bfloat16")
+    require_comparable(read_stored(path), path, "nano", "cpu", "bfloat16", Numerics())
     with pytest.raises(UsageError) as error:
         require_comparable(read_stored(path), path, *now)
     assert told in str(error.value)

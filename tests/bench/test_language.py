@@ -95,6 +95,6 @@ def test_bytes_a_token_are_all_weights_with_the_table_once(reader: ClipReader) -
     model = reader.model
     model.merge_lora()
     whole = sum(one.numel() for one in model.language_model.parameters())  # words and head are one table here
-    assert language.weight_bytes(model) == 4 * whole
+    assert language.weight_bytes(ClipReader(model, reader.processor)) == 4 * whole
     model.language_model.to(torch.bfloat16)
-    assert language.weight_bytes(model) == 2 * whole
+    assert language.weight_bytes(ClipReader(model, reader.processor)) == 2 * whole

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from emotion_llama.analyze.folder import FolderRun, run_folder
 from emotion_llama.analyze.formats import FORMATS, write_files
 from emotion_llama.analyze.inputs import find_clips, is_collection
+from emotion_llama.analyze.numerics import Numerics
 from emotion_llama.analyze.parquet import require_pyarrow
 from emotion_llama.analyze.render.plan import FilmPlan, film_style, single_target
 from emotion_llama.clip import MODALITIES, TASKS, Clip
@@ -70,6 +71,9 @@ class Request:
     drawing: bool = True
     blur_faces: bool = False
     gate: bool = False
+    dtype: str = "auto"
+    quantize: str | None = None
+    compiled: bool = False
 
 
 def words(text: str, known: tuple[str, ...], option: str) -> tuple[str, ...]:
@@ -166,6 +170,8 @@ def _folder_run(
         films=films,
         engine=as_engine(request.engine),
         address=request.address,
+        dtype=request.dtype,
+        numerics=Numerics.of(request.quantize, request.compiled),
     )
 
 
@@ -212,7 +218,14 @@ def _run_one(clip: Clip, settings: AnalyzeSettings, formats: tuple[str, ...], re
     # one clip is only shown, unless files were asked for
     out = request.out or (DEFAULT_OUT if request.formats is not None else None)
     film = None if request.render is None else single_target(request.render, clip, forget_shown=request.blur_faces)
-    model = load(request.model, device=request.device)
+    numerics = Numerics.of(request.quantize, request.compiled)
+    model = load(
+        request.model,
+        device=request.device,
+        dtype=request.dtype,
+        quantize=numerics.quantize,
+        compiled=numerics.compiled,
+    )
     if out is not None:
         check_writable(out)
     if settings.timeline:

@@ -23,6 +23,7 @@ from emotion_llama.analyze.folder_clip import Loader as Loader
 from emotion_llama.analyze.folder_clip import load_model as load_model
 from emotion_llama.analyze.folder_results import check_workers, results_of
 from emotion_llama.analyze.formats import CLIP_FILES, TABLES, write_tables
+from emotion_llama.analyze.numerics import USUAL
 from emotion_llama.analyze.report import hides_faces
 from emotion_llama.analyze.writers import ClipFailure, append_jsonl, read_jsonl, write_text
 from emotion_llama.clip import Analysis, Clip
@@ -124,7 +125,11 @@ def _run_locked(clips: Sequence[Clip], run: FolderRun, loader: Loader) -> int:
 
 def _claim(run: FolderRun) -> None:
     """Write the run's settings, or check that they are the ones of the earlier run in this folder."""
-    record: dict[str, object] = {"model": run.model, "settings": run.settings.model_dump(mode="json")}
+    record: dict[str, object] = {
+        "model": run.model,
+        "settings": run.settings.model_dump(mode="json"),
+        **_changed_numerics(run),
+    }
     if run.overwrite:
         (run.out / ANALYSES).unlink(missing_ok=True)
     elif (run.out / ANALYSES).exists():
@@ -136,6 +141,13 @@ def _claim(run: FolderRun) -> None:
             )
         return
     write_text(json.dumps(record, indent=2) + "\n", run.out / RUN)
+
+
+def _changed_numerics(run: FolderRun) -> dict[str, object]:
+    """How the language model computes, where that is not as usual."""
+    found = {"dtype": run.dtype, **run.numerics.model_dump(mode="json")}
+    usual = {"dtype": "auto", **USUAL.model_dump(mode="json")}
+    return {} if found == usual else {"numerics": found}
 
 
 def _earlier(path: Path) -> dict[str, object]:
@@ -156,7 +168,8 @@ def _differences(earlier: dict[str, object], now: dict[str, object]) -> list[str
     usual = AnalyzeSettings().model_dump(mode="json")
     names = [key for key in after if not isinstance(before, dict) or before.get(key, usual[key]) != after[key]]
     names = [key for key in names if key != "blur_faces"]  # no analysis depends on it; pictures are made anew
-    return (["model"] if earlier.get("model") != now["model"] else []) + names
+    others = [key for key in ("model", "numerics") if earlier.get(key) != now.get(key)]
+    return others + names
 
 
 def _finished(run: FolderRun, stems: Mapping[str, str], with_media: set[str]) -> set[str]:

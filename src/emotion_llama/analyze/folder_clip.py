@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from emotion_llama.analyze.formats import CLIP_FILES, write_files
+from emotion_llama.analyze.numerics import USUAL, Numerics
 from emotion_llama.analyze.render.plan import FilmPlan, film_style
 from emotion_llama.analyze.timeline.journal import JOURNAL_ENDING, journal
 from emotion_llama.analyze.writers import ClipFailure
@@ -33,7 +34,8 @@ class FolderRun:
     """How a folder run is done; see `emotion-llama analyze --help`.
 
     `jobs` workers of `engine`, on Ray at `address` (`None`: a Ray of its own). `batch_size` above 1: the language model
-    is in this process alone and answers so many clips at once; workers do what comes before it.
+    is in this process alone and answers so many clips at once; workers do what comes before it. `dtype`, `numerics`:
+    how the language model computes.
     """
 
     out: Path
@@ -47,13 +49,22 @@ class FolderRun:
     films: FilmPlan | None = None
     engine: Engine = "local"
     address: str | None = None
+    dtype: str = "auto"
+    numerics: Numerics = USUAL
 
 
 def load_model(run: FolderRun, threads: int | None) -> EmotionLlama:
     """Load the run's model. Raises `UsageError` for an unknown model or device."""
     from emotion_llama.analyze.analyzer import load
 
-    return load(run.model, device=run.device, threads=threads)
+    return load(
+        run.model,
+        device=run.device,
+        dtype=run.dtype,
+        threads=threads,
+        quantize=run.numerics.quantize,
+        compiled=run.numerics.compiled,
+    )
 
 
 Loader = Callable[[FolderRun, int | None], "EmotionLlama"]

@@ -39,6 +39,10 @@ class Numerics(Settings):
         return self.quantize is not None or self.compiled
 
 
+USUAL = Numerics()
+"""The model as it was loaded."""
+
+
 def require_openvino(numerics: Numerics) -> None:
     """Raise `UsageError` where a compiled graph is asked for and its library is not installed."""
     if numerics.changed and find_spec("openvino") is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from emotion_llama import __version__, assets
-from emotion_llama.analyze.numerics import Numerics, on_gpu, require_openvino
+from emotion_llama.analyze.numerics import USUAL, Numerics, on_gpu, require_openvino
 from emotion_llama.clip import Provenance
 from emotion_llama.errors import ModelError, UsageError
 from emotion_llama.model import checkpoint
@@ -49,7 +49,7 @@ class Preset:
     dtype: torch.dtype
     threads: int
     keep_features: bool = True
-    numerics: Numerics = Numerics()
+    numerics: Numerics = USUAL
 
     def config(self) -> EmotionLlamaConfig:
         """The checkpoint's configuration."""
@@ -78,6 +78,10 @@ class Preset:
         reader = self._plain_reader("cpu")
         if self.device != "cpu":
             return on_gpu(reader, self.numerics, self.device)
+        return self.writing(reader)
+
+    def writing(self, reader: ClipReader) -> ClipReader:
+        """The same reader on a processor, writing as `numerics` say. Raises `UsageError` without OpenVINO."""
         require_openvino(self.numerics)
         from emotion_llama.model.compiled import CompiledStepper
 
@@ -112,7 +116,7 @@ def load_preset(
         raise UsageError(f"unknown model {str(name)!r}: give one of {', '.join(PRESETS)} or a checkpoint folder")
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder}: no config.json there; expected a checkpoint folder written by training")
-    where, numerics = choose_device(device), numerics or Numerics()
+    where, numerics = choose_device(device), numerics or USUAL
     if where == "cpu":
         require_openvino(numerics)
     return Preset(

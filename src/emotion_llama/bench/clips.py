@@ -26,6 +26,7 @@ from emotion_llama.settings import AnalyzeSettings
 MOST_REASONS = 12
 EMOTION = AnalyzeSettings(tasks=("emotion",))
 REASON = AnalyzeSettings(tasks=("emotion", "reason"))
+TEXT = Clip(clip="text", transcript="I can't believe that you did this to me!")
 
 
 def asked_of(model: EmotionLlama, clip: Clip, settings: AnalyzeSettings = REASON) -> tuple[Asked, Inputs]:
@@ -61,6 +62,7 @@ def measure_clips(model: EmotionLlama, clips: Sequence[Clip], inputs: Sequence[I
         rtf_reason=slowest_s / CLIP_S,
         clips_per_s=ClipsPerS(cold=1 / cold_s, warm=len(clips) / sum(emotion_s), cached=1 / median(cached_s)),
         folder_with_reasons=together,
+        text_emotion_s=median(timed(lambda: model.examine(TEXT, EMOTION), device) for _ in range(rounds + 2)),
         help_s=median(_process_s(["-m", "emotion_llama", "--help"]) for _ in range(rounds)),
         peak_rss_mb=peak_rss_mb(),
         peak_vram_mb=peak_vram_mb(device),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from emotion_llama.analyze.numerics import Numerics
 from emotion_llama.bench.figures import Figures
 from emotion_llama.bench.guard import MOST_LOSS, fallen, read_stored, require_comparable
 from emotion_llama.bench.report import busy, table
@@ -24,6 +25,9 @@ class BenchRequest:
     json: Path | None = None
     check: Path | None = None
     clips: int | None = None
+    dtype: str = "auto"
+    quantize: str | None = None
+    compiled: bool = False
 
 
 def run_bench(request: BenchRequest) -> int:
@@ -37,10 +41,11 @@ def run_bench(request: BenchRequest) -> int:
     from emotion_llama.analyze.preset import load_preset
     from emotion_llama.bench.run import QUICK, WHOLE, measure
 
-    preset = load_preset(request.model, device=request.device, dtype="auto", threads=None)
+    numerics = Numerics.of(request.quantize, request.compiled)
+    preset = load_preset(request.model, device=request.device, dtype=request.dtype, threads=None, numerics=numerics)
     if stored is not None and request.check is not None:
         dtype = str(preset.dtype).removeprefix("torch.")
-        require_comparable(stored, request.check, preset.name, preset.device, dtype)
+        require_comparable(stored, request.check, preset.name, preset.device, dtype, numerics)
     size = QUICK if request.quick else WHOLE
     size = size if request.clips is None else replace(size, clips=request.clips)
     found = measure(preset, size, quick=request.quick)

@@ -31,6 +31,8 @@ class Machine(Part):
     device: str
     device_name: str
     dtype: str
+    quantize: str | None
+    compiled: bool
     model: str
     torch: str
     commit: str | None
@@ -63,7 +65,8 @@ class ClipFigures(Part):
     """Recordings in, analyses out. Real-time factors are seconds of work ÷ seconds of recording.
 
     `warm_reason_s` is the slowest of `reason_clips`: the length of the text decides. `stages`: median seconds of each
-    part of an analysis with reasons. `peak_rss_mb`: of this process after all analyses, before anything else is loaded.
+    part of an analysis with reasons. `text_emotion_s`: the emotion of a line of text, all loaded. `peak_rss_mb`: of
+    this process after all analyses, before anything else is loaded.
     """
 
     clips: PositiveInt
@@ -76,6 +79,7 @@ class ClipFigures(Part):
     rtf_reason: PositiveFloat
     clips_per_s: ClipsPerS
     folder_with_reasons: Together
+    text_emotion_s: PositiveFloat
     help_s: PositiveFloat
     peak_rss_mb: PositiveFloat
     peak_vram_mb: PositiveFloat | None
@@ -90,6 +94,19 @@ class LabelScoring(Part):
     ratio: PositiveFloat
 
 
+class Writing(Part):
+    """One way of writing texts: tokens a second of one text and of several side by side, and their ratios.
+
+    `decode_ratio`: against the library's own `generate` in float32. `same_text`: share of the tokens of the plain way's
+    texts that come before the first other one.
+    """
+
+    decode_tok_s: PositiveFloat
+    decode_together_tok_s: PositiveFloat
+    decode_ratio: PositiveFloat
+    same_text: float
+
+
 class LanguageFigures(Part):
     """The language model on encoded features.
 
@@ -97,7 +114,8 @@ class LanguageFigures(Part):
     `decode_together_tok_s` of `together` texts side by side, all of them counted; `together_ratio` is between the two.
     `plain_decode_tok_s`: the library's own `generate` in float32 on the same prompt; `decode_ratio` against it.
     `prefill_tok_s`: a whole prompt of `prompt_tokens` in one pass. `label_scorings_s`: clips whose labels are scored a
-    second, once they are read, with 4 label orders; `label_scorings_one_order_s` with one.
+    second, once they are read, with 4 label orders; `label_scorings_one_order_s` with one. `writing`: the ways of
+    writing that are installed, by name: plain, compiled, int8, int4 (on a processor).
     `weight_bytes_a_token`: weights read for one token. `prefill_flop`: additions and multiplications of the pass.
     """
 
@@ -114,6 +132,7 @@ class LanguageFigures(Part):
     label_scorings_s: PositiveFloat
     label_scorings_one_order_s: PositiveFloat
     label_scoring: LabelScoring
+    writing: dict[str, Writing]
     weight_bytes_a_token: PositiveInt
     prefill_flop: PositiveFloat
 

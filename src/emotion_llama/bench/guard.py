@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, ValidationError
 
+from emotion_llama.analyze.numerics import Numerics
 from emotion_llama.bench.figures import Figures
 from emotion_llama.errors import UsageError
 
@@ -33,6 +34,8 @@ class Stored(_Lenient):
     model: str
     device: str
     dtype: str
+    quantize: str | None
+    compiled: bool
     reference_ratio: PositiveFloat
     reference_reloaded_ratio: PositiveFloat
     decode_ratio: PositiveFloat
@@ -78,12 +81,14 @@ def read_stored(path: Path) -> Stored:
         raise UsageError(f"{path}: {wrong}; {AGAIN}") from error
 
 
-def require_comparable(stored: Stored, path: Path, model: str, device: str, dtype: str) -> None:
-    """Raise `UsageError` where another model, kind of device or number format was measured."""
+def require_comparable(stored: Stored, path: Path, model: str, device: str, dtype: str, numerics: Numerics) -> None:
+    """Raise `UsageError` where another model, kind of device, number format or way of writing was measured."""
     pairs = {
         "model": (stored.model, model),
         "device": (_kind(stored.device), _kind(device)),
         "dtype": (stored.dtype, dtype),
+        "quantize": (stored.quantize, numerics.quantize),
+        "compile": (stored.compiled, numerics.compiled),
     }
     wrong = [f"{name} {was}, not {now}" for name, (was, now) in pairs.items() if was != now]
     if wrong:

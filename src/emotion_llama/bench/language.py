@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from statistics import median
@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.generation.streamers import BaseStreamer
 
-from emotion_llama.bench.figures import LabelScoring, LanguageFigures
+from emotion_llama.bench.figures import LabelScoring, LanguageFigures, Writing
 from emotion_llama.bench.timing import Side, in_turn, ratio, timed, wait
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 from emotion_llama.model.processing import Features, TrainSample
 from emotion_llama.model.score import ClipReader
+from emotion_llama.model.steps import PlainStepper
 from emotion_llama.model.together import Question
 
 TOGETHER = 4
@@ -53,12 +54,19 @@ def _on(value: Any, device: torch.device) -> Any:
 
 
 def measure_language(
-    reader: ClipReader, plain: ClipReader, asked: Sequence[Asked], *, rounds: int, tokens: int
+    reader: ClipReader,
+    plain: ClipReader,
+    asked: Sequence[Asked],
+    *,
+    rounds: int,
+    tokens: int,
+    ways: Mapping[str, ClipReader] | None = None,
 ) -> LanguageFigures:
     """Measure `reader`; `plain` is the same model in float32 for the library's `generate`.
 
-    `asked`: one clip or several (those written side by side). `tokens`: length of the texts, at least 2: they are kept
-    from ending before. Everything is done once before it counts.
+    `asked`: one clip or several (those written side by side). `ways`: readers of the same model by how they write.
+    `tokens`: length of the texts, at least 2: they are kept from ending before. Everything is done once before it
+    counts.
     """
     if tokens < 2:
         raise ValueError(f"tokens: expected at least 2, found {tokens}")
@@ -89,9 +97,50 @@ def measure_language(
         decode_ratio=ratio(plain_s, one_s),
         prefill_tok_s=length / median(prefill_s),
         **_scoring(reader, first, rounds, device),
-        weight_bytes_a_token=weight_bytes(reader.model),
+        writing=measure_writing(ways or {}, plain, together, rounds=rounds, tokens=tokens),
+        weight_bytes_a_token=weight_bytes(reader),
         prefill_flop=prefill_flop(reader.model, length),
     )
+
+
+def measure_writing(
+    ways: Mapping[str, ClipReader], plain: ClipReader, asked: Sequence[Asked], *, rounds: int, tokens: int
+) -> dict[str, Writing]:
+    """Measure ways of writing the same texts in turn; the first is what the texts of the others are held against."""
+    sides: list[Side] = [lambda: plain_decode_s(plain, asked[0], tokens)]
+    for reader in ways.values():
+        sides += [
+            lambda reader=reader: decode_s(reader, asked[:1], tokens),  # type: ignore[misc]
+            lambda reader=reader: decode_s(reader, asked, tokens),  # type: ignore[misc]
+        ]
+    if not ways:
+        return {}
+    in_turn(sides, 1)
+    plain_s, *found = in_turn(sides, rounds)
+    texts = {name: [_written_ids(reader, one, tokens) for one in asked] for name, reader in ways.items()}
+    exact = next(iter(texts.values()))
+    return {
+        name: Writing(
+            decode_tok_s=(tokens - 1) / median(found[2 * place]),
+            decode_together_tok_s=len(asked) * (tokens - 1) / median(found[2 * place + 1]),
+            decode_ratio=ratio(plain_s, found[2 * place]),
+            same_text=sum(map(_same, exact, texts[name])) / sum(map(len, exact)),
+        )
+        for place, name in enumerate(ways)
+    }
+
+
+def _written_ids(reader: ClipReader, asked: Asked, tokens: int) -> list[int]:
+    """Tokens of a text as it is, to its own end."""
+    question = replace(asked.reason, max_new_tokens=tokens)
+    text = reader.answer(reader.read(asked.features, asked.transcript), question)
+    ids: list[int] = reader.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def _same(exact: Sequence[int], found: Sequence[int]) -> int:
+    pairs = enumerate(zip(exact, found, strict=False))
+    return next((place for place, (one, other) in pairs if one != other), min(len(exact), len(found)))
 
 
 def decode_s(reader: ClipReader, asked: Sequence[Asked], tokens: int) -> float:
@@ -178,11 +227,17 @@ def _scoring(reader: ClipReader, asked: Asked, rounds: int, device: str) -> dict
     }
 
 
-def weight_bytes(model: EmotionLlamaForConditionalGeneration) -> int:
+def weight_bytes(reader: ClipReader) -> int:
     """Bytes of weights that one more token needs: all but the table of words, of which it needs one row; the head."""
+    model, stepper = reader.model, reader.stepper
     table = {id(one) for one in model.get_input_embeddings().parameters()}
-    decoder = [one for one in model.language_model.get_decoder().parameters() if id(one) not in table]
-    return sum(one.numel() * one.element_size() for one in (*decoder, *model.get_output_embeddings().parameters()))
+    layers = [one for one in model.language_model.get_decoder().parameters() if id(one) not in table]
+    head = list(model.get_output_embeddings().parameters())
+    if isinstance(stepper, PlainStepper):
+        return sum(int(one.numel() * one.element_size()) for one in (*layers, *head))
+    counts = [sum(one.numel() for one in group) for group in (layers, head)]
+    in_layers, in_head = stepper.bytes_a_weight
+    return int(counts[0] * in_layers + counts[1] * in_head)
 
 
 def prefill_flop(model: EmotionLlamaForConditionalGeneration, length: int) -> float:

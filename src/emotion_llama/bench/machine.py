@@ -31,6 +31,8 @@ def describe(preset: Preset, quick: bool) -> Machine:
         device=preset.device,
         device_name=torch.cuda.get_device_name(preset.device) if on_gpu else found["processor"],
         dtype=str(preset.dtype).removeprefix("torch."),
+        quantize=preset.numerics.quantize,
+        compiled=preset.numerics.compiled,
         model=preset.name,
         torch=torch.__version__,
         commit=environment.git_commit(),

@@ -23,6 +23,7 @@ import torch
 from emotion_llama.analyze.analyzer import EmotionLlama
 from emotion_llama.analyze.answers import clues_for
 from emotion_llama.analyze.features import encode, for_model
+from emotion_llama.analyze.numerics import Numerics
 from emotion_llama.analyze.parts import Parts
 from emotion_llama.analyze.perceive import Stopwatch, perceive, present_inputs
 from emotion_llama.analyze.preset import Preset
@@ -68,7 +69,7 @@ class Reference:
     @classmethod
     def of(cls, preset: Preset, reader: ClipReader | None = None) -> Reference:
         """Make one of a preset's weights in float32; `reader`: its language model, where it is loaded already."""
-        reader = reader or replace(preset, dtype=torch.float32).load_reader()
+        reader = reader or replace(preset, dtype=torch.float32, numerics=Numerics()).load_reader()
         config = preset.config()
         released = config.wording == "official"
         parts = RereadingParts(preset.folder, preset.device, preset.threads, False, config.encoders, released)

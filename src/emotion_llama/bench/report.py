@@ -15,20 +15,27 @@ def busy(found: Figures) -> bool:
 def table(found: Figures) -> Table:
     """All figures, the machine described above them."""
     title = (
-        f"emotion-llama {found.model}, {found.dtype}, {found.threads} threads\n{found.device_name}; {found.machine}, "
-        f"{found.memory_gb} GB, torch {found.torch}\n{(found.commit or 'no commit')[:20]}, {found.date}"
+        f"emotion-llama {found.model}, {_numbers(found)}, {found.threads} threads\n"
+        f"{found.device_name}; {found.machine}, {found.memory_gb} GB, torch {found.torch}\n"
+        f"{(found.commit or 'no commit')[:20]}, {found.date}"
     )
     shown = Table(title=title)
     shown.add_column("figure", no_wrap=True, min_width=26)
     shown.add_column("value")
     shown.add_column("what it is")
-    for rows in (_clips(found), _language(found), _limits(found), _ratios(found)):
+    for rows in (_clips(found), _language(found), _writing(found), _limits(found), _ratios(found)):
         for row in rows:
             shown.add_row(*row)
         shown.add_section()
     for name, spent_s in found.stages.items():
         shown.add_row(f"stage: {name}", f"{spent_s:.3f} s", "")
     return shown
+
+
+def _numbers(f: Figures) -> str:
+    return ", ".join(
+        [f.dtype, *([f"texts in {f.quantize}"] if f.quantize else ["texts compiled"] if f.compiled else [])]
+    )
 
 
 Rows = list[tuple[str, str, str]]
@@ -46,6 +53,7 @@ def _clips(f: Figures) -> Rows:
         ),
         ("clips_per_s warm", f"{rate.warm:.2f}", f"clip after clip, {f.clips} clips"),
         ("clips_per_s cached", f"{rate.cached:.2f}", "the language model alone, on encoded features"),
+        ("text_emotion_s", f"{f.text_emotion_s:.2f} s", "emotion of a line of text, all loaded"),
         ("help_s", f"{f.help_s:.2f} s", "emotion-llama --help"),
         ("peak_rss_mb", f"{f.peak_rss_mb:.0f} MB", "memory after all analyses"),
     ]
@@ -61,6 +69,18 @@ def _language(f: Figures) -> Rows:
         ("prefill_tok_s", f"{f.prefill_tok_s:.0f}", f"a prompt of {f.prompt_tokens} tokens in one pass"),
         ("label_scorings_s", f"{f.label_scorings_s:.2f}", "clips a second, once read, 4 label orders"),
         ("label_scorings_one_order_s", f"{f.label_scorings_one_order_s:.2f}", "1 label order"),
+    ]
+
+
+def _writing(f: Figures) -> Rows:
+    return [
+        (
+            f"writing: {name}",
+            f"{way.decode_tok_s:.1f}",
+            f"tokens a second, {way.decode_ratio:.1f} × generate in float32; {f.together} side by side "
+            f"{way.decode_together_tok_s:.0f}; {100 * way.same_text:.0f} % the same text",
+        )
+        for name, way in f.writing.items()
     ]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 
 import torch
 from rich.console import Console
 
 from emotion_llama.analyze.analyzer import EmotionLlama
+from emotion_llama.analyze.numerics import Numerics
 from emotion_llama.analyze.preset import Preset
 from emotion_llama.bench.clips import REASON, asked_of, measure_clips
 from emotion_llama.bench.figures import Figures
@@ -16,6 +18,7 @@ from emotion_llama.bench.limits import measure_limits
 from emotion_llama.bench.machine import describe
 from emotion_llama.bench.reference import measure_reference
 from emotion_llama.bench.samples import cuts
+from emotion_llama.model.score import ClipReader
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,16 @@ WHOLE = Size(rounds=5, tokens=64, reference_clips=6, clips=20)
 QUICK = Size(rounds=2, tokens=24, reference_clips=2, clips=4)
 
 
+def ways_of(reader: ClipReader, preset: Preset) -> dict[str, ClipReader]:
+    """Readers of one model by how they write: all ways that are installed here, on a processor."""
+    ways = {"plain": ClipReader(reader.model, reader.processor)}
+    if preset.device == "cpu" and find_spec("openvino") is not None:
+        for name in ("compiled", "int8", "int4"):
+            numerics = Numerics.of(None if name == "compiled" else name, name == "compiled")
+            ways[name] = replace(preset, numerics=numerics).writing(ways["plain"])
+    return ways
+
+
 def measure(preset: Preset, size: Size, *, quick: bool = False) -> Figures:
     """Measure everything, what users meet first and before anything else is loaded, so that its memory is its own."""
     told = Console(stderr=True)
@@ -42,9 +55,10 @@ def measure(preset: Preset, size: Size, *, quick: bool = False) -> Figures:
     model.examine(clips[0], REASON)
     by_clip = measure_clips(model, clips[: size.clips], [inputs for _, inputs in looked], size.rounds)
     told.print("language model: first token, tokens a second, label scorings …")
-    plain = replace(preset, dtype=torch.float32).load_reader()
+    plain = replace(preset, dtype=torch.float32, numerics=Numerics()).load_reader()
     asked = [one for one, _ in looked]
-    language = measure_language(model.reader, plain, asked, rounds=size.rounds, tokens=size.tokens)
+    ways = ways_of(model.reader, preset)
+    language = measure_language(model.reader, plain, asked, rounds=size.rounds, tokens=size.tokens, ways=ways)
     told.print("limits of the machine …")
     decoder = model.reader.model.language_model.get_decoder()
     limits = measure_limits(decoder, language, machine.dtype, preset.device)

@@ -34,6 +34,13 @@ def analyze(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of label orders and random frames.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="Of the language model: auto, float32 or bfloat16.")] = "auto",
+    quantize: Annotated[
+        str | None, typer.Option(help="Write texts with weights in fewer bits: int8 or int4 (docs/performance.md).")
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Write texts by a compiled graph of the same weights.")
+    ] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes for a folder.")] = 1,
     batch_size: Annotated[
         int | None,
@@ -126,6 +133,9 @@ def analyze(
         formats=formats,
         seed=seed,
         device=device,
+        dtype=dtype,
+        quantize=quantize,
+        compiled=compiled,
         jobs=jobs,
         batch_size=batch_size,
         engine=engine,

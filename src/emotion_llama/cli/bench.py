@@ -12,6 +12,9 @@ import typer
 def bench(
     model: Annotated[str, typer.Option(help="A preset's name or a checkpoint folder.")] = "nano",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="Of the language model: auto, float32 or bfloat16.")] = "auto",
+    quantize: Annotated[str | None, typer.Option(help="Texts written with weights in int8 or int4.")] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help="Texts written by a compiled graph.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer clips and repeats.")] = False,
     json: Annotated[Path | None, typer.Option(help="File for the figures.")] = None,
     clips: Annotated[
@@ -26,4 +29,4 @@ def bench(
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from emotion_llama.bench.command import BenchRequest, run_bench
 
-    raise typer.Exit(run_bench(BenchRequest(model, device, quick, json, check, clips)))
+    raise typer.Exit(run_bench(BenchRequest(model, device, quick, json, check, clips, dtype, quantize, compiled)))

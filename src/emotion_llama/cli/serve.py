@@ -16,6 +16,13 @@ def serve(
     host: Annotated[str, typer.Option(help="Other than loopback: only with a key file.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0: any free one.")] = 8000,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    dtype: Annotated[str, typer.Option(help="Of the language model: auto, float32 or bfloat16.")] = "auto",
+    quantize: Annotated[
+        str | None, typer.Option(help="Write texts with weights in fewer bits: int8 or int4 (docs/performance.md).")
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Write texts by a compiled graph of the same weights.")
+    ] = False,
     api_key_file: Annotated[Path | None, typer.Option(help="Keys, one a line: [name] key [YYYY-MM-DD].")] = None,
     max_upload_mb: Annotated[int, typer.Option(help="Longest upload.")] = 200,
     max_duration_s: Annotated[float, typer.Option(help="Longest recording.")] = 600.0,
@@ -44,6 +51,7 @@ def serve(
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     from pydantic import ValidationError
 
+    from emotion_llama.analyze.numerics import Numerics
     from emotion_llama.scale.spread import as_engine
     from emotion_llama.serve.settings import ServeSettings
 
@@ -53,7 +61,7 @@ def serve(
             max_duration_s=max_duration_s, queue=queue, workers=workers, batch_size=batch_size,
             timeout_s=timeout_s, keep=keep, retention_days=retention_days, jobs_db=jobs_db, page=not no_page,
             blur_faces=blur_faces, engine=as_engine(engine), address=address, min_replicas=min_replicas,
-            max_replicas=max_replicas, replica_cpus=replica_cpus,
+            max_replicas=max_replicas, replica_cpus=replica_cpus, dtype=dtype, numerics=Numerics.of(quantize, compiled),
         )  # fmt: skip
     except ValidationError as error:
         found = [": ".join([*map(str, e["loc"]), str(e["msg"]).removeprefix("Value error, ")]) for e in error.errors()]

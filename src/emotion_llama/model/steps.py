@@ -40,6 +40,10 @@ class Steps(Protocol):
 class Stepper(Protocol):
     """What writes texts on, behind what the model has read."""
 
+    @property
+    def bytes_a_weight(self) -> tuple[float, float]:
+        """Bytes that a weight of the layers takes, and one of the output layer."""
+
     def joins(self, begun: Sequence[Begun]) -> bool:
         """Whether these can be written side by side."""
 
@@ -52,6 +56,12 @@ class PlainStepper:
 
     def __init__(self, model: EmotionLlamaForConditionalGeneration) -> None:
         self.model = model
+
+    @property
+    def bytes_a_weight(self) -> tuple[float, float]:
+        """Bytes of a weight as the model was loaded."""
+        size = next(self.model.get_output_embeddings().parameters()).element_size()
+        return size, size
 
     def joins(self, begun: Sequence[Begun]) -> bool:
         """A cache that forgets its beginning cannot be laid beside others."""

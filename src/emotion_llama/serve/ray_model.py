@@ -175,17 +175,18 @@ def ray_model(
 
     `make_model`: makes what a replica holds, given the device; by default what the service without Ray would load.
     """
-    make = make_model or _Served(settings.model, settings.workers)
+    make = make_model or _Served(settings)
     return RayModel(settings, lambda: replicas_on_ray(settings, make, unwanted))
 
 
 class _Served:
     """Makes the real model, in the replica's process: torch is loaded there only."""
 
-    def __init__(self, model: str, workers: int) -> None:
-        self.model, self.workers = model, workers
+    def __init__(self, settings: ServeSettings) -> None:
+        self.settings = settings
 
     def __call__(self, device: str) -> Model:
         from emotion_llama.serve.served_model import ServedModel
 
-        return ServedModel(self.model, device, self.workers)
+        asked = self.settings
+        return ServedModel(asked.model, device, asked.workers, asked.dtype, asked.numerics)

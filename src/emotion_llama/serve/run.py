@@ -84,7 +84,7 @@ def _model(settings: ServeSettings, unwanted: Callable[[], bool]) -> Model:
         return ray_model(settings, unwanted)
     from emotion_llama.serve.served_model import ServedModel  # loads torch, while health is answered already
 
-    return ServedModel(settings.model, settings.device, settings.workers)
+    return ServedModel(settings.model, settings.device, settings.workers, settings.dtype, settings.numerics)
 
 
 def _open_socket(settings: ServeSettings) -> socket.socket:

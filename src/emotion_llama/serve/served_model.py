@@ -14,6 +14,7 @@ import numpy as np
 
 from emotion_llama import assets
 from emotion_llama.analyze.analyzer import EmotionLlama, Looked, Result
+from emotion_llama.analyze.numerics import Numerics
 from emotion_llama.analyze.perceive import Percept
 from emotion_llama.analyze.preset import WEIGHTS_LICENCE, Preset, load_preset
 from emotion_llama.analyze.report import draw
@@ -165,8 +166,16 @@ class ServedLooker:
 class ServedModel:
     """A loaded preset or checkpoint folder, with `workers` that look at recordings. Nothing is written to disk."""
 
-    def __init__(self, name: str, device: str = "auto", workers: int = 1) -> None:
-        preset = replace(load_preset(name, device=device, dtype="auto", threads=None), keep_features=False)
+    def __init__(
+        self,
+        name: str,
+        device: str = "auto",
+        workers: int = 1,
+        dtype: str = "auto",
+        numerics: Numerics | None = None,
+    ) -> None:
+        found = load_preset(name, device=device, dtype=dtype, threads=None, numerics=numerics)
+        preset = replace(found, keep_features=False)
         # a folder's path is the server's own business
         self.name = Path(name).name if Path(name).is_dir() else name
         self._model = _Remembering(preset)

@@ -8,6 +8,7 @@ from typing import Self
 from platformdirs import user_state_path
 from pydantic import Field, model_validator
 
+from emotion_llama.analyze.numerics import Numerics
 from emotion_llama.scale.spread import Engine
 from emotion_llama.settings import Settings
 
@@ -30,7 +31,7 @@ class ServeSettings(Settings):
     recognised, whatever a request says. `engine`: where the model is, in this process or in replicas on Ray Serve:
     `min_replicas` to `max_replicas` of them, as many as the requests need, each with `workers` and `batch_size` of its
     own, and `replica_cpus` CPUs (default: its share of this machine; on a cluster 1). `address`: the Ray cluster's,
-    none: a Ray of our own.
+    none: a Ray of our own. `dtype`, `numerics`: how the language model computes.
     """
 
     model: str = "nano"
@@ -58,6 +59,8 @@ class ServeSettings(Settings):
     min_replicas: int = Field(default=1, ge=1)
     max_replicas: int = Field(default=2, ge=1)
     replica_cpus: int | None = Field(default=None, ge=1)
+    dtype: str = "auto"
+    numerics: Numerics = Numerics()
 
     @model_validator(mode="after")
     def _no_keys_no_network(self) -> Self:

@@ -6,6 +6,7 @@ The graph holds the keys and values of all texts itself, under the names that `s
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,9 @@ def step_graph(language_model: PreTrainedModel) -> ov.Model:
     twin.set_attn_implementation(ATTENTION)
     past = [torch.zeros(1, heads, 2, width) for _ in range(2 * len(layers))]
     example = (torch.tensor([[0]]), torch.tensor([[2]]), torch.zeros(1, 1, 1, 3), *past)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # what the tracer warns of are checks of shapes that hold for every step
+        warnings.simplefilter("ignore", torch.jit._trace.TracerWarning)
         decoder = TorchScriptPythonDecoder(
             _Step(twin).eval(), example_input=example, trace_kwargs={"check_trace": False}
         )
@@ -93,8 +96,9 @@ def _attention(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **_: Any
 ) -> tuple[Tensor, None]:
     """Attention as the library's fused kernel expects it: heads repeated, the usual scale not spelled out."""
-    times = int(module.num_key_value_groups)
-    query = query * (float(module.scaling) * query.shape[-1] ** 0.5)  # 1, but for models with a scale of their own
+    layer: Any = module
+    times = layer.num_key_value_groups
+    query = query * (layer.scaling * query.shape[-1] ** 0.5)  # 1, but for models with a scale of their own
     found = nn.functional.scaled_dot_product_attention(
         query, repeat_kv(key, times), repeat_kv(value, times), attn_mask=mask
     )

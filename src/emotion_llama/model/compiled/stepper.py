@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from emotion_llama.model.compiled.graph import INPUTS, LOGITS, ROWS, state_name
 from emotion_llama.model.compiled.store import stored_graph
-from emotion_llama.model.compiled.weights import Quantize
+from emotion_llama.model.compiled.weights import GROUP, Quantize
 from emotion_llama.model.steps import Begun, Steps, side_by_side, unpadded
 
 
@@ -36,6 +36,13 @@ class CompiledStepper:
             "INFERENCE_PRECISION_HINT": "bf16" if dtype == torch.bfloat16 and quantize is None else "f32",
             "KV_CACHE_PRECISION": "f32",
         }
+
+    @property
+    def bytes_a_weight(self) -> tuple[float, float]:
+        """Bytes of a weight, with its share of the scale and the zero point of its group."""
+        plain = 2.0 if self._options["INFERENCE_PRECISION_HINT"] == "bf16" else 4.0
+        sizes = {None: (plain, plain), "int8": (1.0, 1.0), "int4": (0.5 + 4.5 / GROUP, 1.0)}
+        return sizes[self.quantize]
 
     @cached_property
     def _request(self) -> Any:

@@ -71,4 +71,5 @@ def _packed(values: NDArray[np.float32]) -> Any:
 
 def _no_zero(scale: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """A scale by which can be divided, where all weights are zero too."""
-    return np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32)
+    found: NDArray[np.float32] = np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32)
+    return found
