@@ -56,13 +56,13 @@ docs: install-dev
 	$(BIN)/python benchmarks/tables.py --check
 
 bench: assets install-dev
-	$(BIN)/emotion-llama bench --json docs/speed.json
+	$(BIN)/emotion-llama bench --quantize int8 --json docs/speed.json
 	$(BIN)/python benchmarks/training.py --json docs/training-speed.json
 	$(BIN)/python benchmarks/tables.py
 
 # Has something become slower? Ratios of a run against those of docs/speed.json, never seconds
 bench-check: assets install-dev
-	$(BIN)/emotion-llama bench --check docs/speed.json
+	$(BIN)/emotion-llama bench --quantize int8 --check docs/speed.json
 
 # Train the shipped nano weights, and score them; both need DATA, the folder of research data sets (docs/training.md).
 nano-weights: assets install-dev

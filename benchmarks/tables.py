@@ -2,12 +2,13 @@
 
 docs/results.json (`make score`), docs/trainings and docs/ablations (`publish.py`), docs/speed.json and
 docs/training-speed.json (`make bench`), docs/build-speed.json (`build.py`), docs/timeline-speed.json
-(`timeline.py`), docs/spread-speed.json (`spread.py`), docs/linear-speed.json (`linear.py`), docs/scaling-model.json
-(`scaling.py`), docs/load.json (`load.py`), docs/hostile.json (`hostile.py`) and docs/bias.json (`bias.py`) are rendered
-as docs/results.md, and as Markdown tables between the markers `<!-- scores -->`, `<!-- trainings -->`,
-`<!-- speed -->`, `<!-- bench -->`, `<!-- training speed -->`, `<!-- build speed -->`, `<!-- timeline speed -->`,
-`<!-- spread speed -->`, `<!-- linear speed -->`, `<!-- scaling -->`, `<!-- clusters -->`, `<!-- load -->`,
-`<!-- hostile -->` or `<!-- bias -->` and `<!-- end -->` of the documents: no number is typed by hand.
+(`timeline.py`), docs/spread-speed.json (`spread.py`), docs/linear-speed.json (`linear.py`), docs/llama-cpp.json
+(`against_llama_cpp.py`), docs/scaling-model.json (`scaling.py`), docs/load.json (`load.py`), docs/hostile.json
+(`hostile.py`) and docs/bias.json (`bias.py`) are rendered as docs/results.md, and as Markdown tables between the
+markers `<!-- scores -->`, `<!-- trainings -->`, `<!-- speed -->`, `<!-- bench -->`, `<!-- training speed -->`,
+`<!-- build speed -->`, `<!-- timeline speed -->`, `<!-- spread speed -->`, `<!-- linear speed -->`,
+`<!-- llama.cpp -->`, `<!-- scaling -->`, `<!-- clusters -->`, `<!-- load -->`, `<!-- hostile -->` or `<!-- bias -->`
+and `<!-- end -->` of the documents: no number is typed by hand.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ DOCUMENTS = (
 BUILD_SPEED = ROOT / "docs/build-speed.json"
 TIMELINE_SPEED = ROOT / "docs/timeline-speed.json"
 SPREAD_SPEED = ROOT / "docs/spread-speed.json"
+LLAMA_CPP = ROOT / "docs/llama-cpp.json"
 LINEAR_SPEED = ROOT / "docs/linear-speed.json"
 SCALING_MODEL = ROOT / "docs/scaling-model.json"
 
@@ -269,6 +271,14 @@ def bench(record: dict[str, Any]) -> str:
         "`ttft_s`": f"{record['ttft_s']:.3f} s",
         "`decode_tok_s`": f"{record['decode_tok_s']:.1f}",
         "`decode_together_tok_s`": f"{record['decode_together_tok_s']:.1f} ({record['together']} texts)",
+        "`text_emotion_s`": f"{record['text_emotion_s']:.2f} s",
+        **{
+            f"`writing` {name}": f"{way['decode_tok_s']:.1f} tokens a second, {way['decode_ratio']:.1f} × "
+            f"the library's generate in float32; {record['together']} texts side by side "
+            f"{way['decode_together_tok_s']:.0f}; "
+            f"{100 * way['same_text']:.0f} % the same text"
+            for name, way in record["writing"].items()
+        },
         "`prefill_tok_s`": f"{record['prefill_tok_s']:.0f} (a prompt of {record['prompt_tokens']} tokens)",
         "`label_scorings_s`": f"{record['label_scorings_s']:.2f} with 4 label orders, "
         f"{record['label_scorings_one_order_s']:.2f} with one",
@@ -291,7 +301,37 @@ def bench(record: dict[str, Any]) -> str:
     lines = ["| figure | measured |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
     how = (
         f"Measured with `make bench` on {record['date']}: {record['device_name']}, {record['machine']}, "
-        f"{record['threads']} threads, {record['dtype']}, load average before: {record['load_average']}."
+        f"{record['threads']} threads, {record['dtype']}, texts {_written_by(record)}, "
+        f"load average before: {record['load_average']}."
+    )
+    return "\n".join([*lines, "", how])
+
+
+def _written_by(record: dict[str, Any]) -> str:
+    if record["quantize"] is not None:
+        return f"in {record['quantize']}"
+    return "compiled" if record["compiled"] else "by the model itself"
+
+
+def against_llama_cpp(record: dict[str, Any]) -> str:
+    """Render what `against_llama_cpp.py` measured."""
+    machine, ours, theirs = (record[name] for name in ("machine", "ours_against_float32", "llama_cpp_against_float32"))
+    rows = (
+        ("writing, tokens a second", f"{record['ours_tok_s']:.0f}", f"{record['llama_cpp_tok_s']:.0f}"),
+        (
+            "reading, tokens a second",
+            f"{record['torch_prefill_tok_s']:.0f}",
+            f"{record['llama_cpp_prefill_tok_s']:.0f}",
+        ),
+        ("same next word as float32", f"{ours['same_word']:.3f}", f"{theirs['same_word']:.3f}"),
+        ("mean difference of its chance", f"{ours['mean_abs_chance']:.4f}", f"{theirs['mean_abs_chance']:.4f}"),
+    )
+    lines = ["| | ours, int8 | llama.cpp, Q8_0 |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
+    how = (
+        f"Writing: llama.cpp's seconds ÷ ours {record['decode_ratio']:.2f}, reading {record['prefill_ratio']:.2f} "
+        f"(medians of {record['rounds']} rounds in turn). Ours reads in {machine['dtype']}. {machine['date']}: "
+        f"{machine['device_name']}, {machine['machine']}, llama-cpp-python {record['llama_cpp']} built for this "
+        f"processor; {record['prompt_tokens']} tokens read, {record['written_tokens']} written."
     )
     return "\n".join([*lines, "", how])
 
@@ -583,6 +623,8 @@ def main() -> int:
         tables["timeline speed"] = timeline_speed(json.loads(TIMELINE_SPEED.read_text(encoding="utf-8")))
     if SPREAD_SPEED.is_file():
         tables["spread speed"] = spread_speed(json.loads(SPREAD_SPEED.read_text(encoding="utf-8")))
+    if LLAMA_CPP.is_file():
+        tables["llama.cpp"] = against_llama_cpp(json.loads(LLAMA_CPP.read_text(encoding="utf-8")))
     if LINEAR_SPEED.is_file():
         tables["linear speed"] = linear_speed(json.loads(LINEAR_SPEED.read_text(encoding="utf-8")))
     if SCALING_MODEL.is_file():

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from emotion_llama.errors import OutputError
 from emotion_llama.model.compiled.graph import step_graph
-from emotion_llama.model.compiled.weights import Quantize, quantise
+from emotion_llama.model.compiled.weights import Quantize, join_products, quantise
 
 FORM = 1
 """Of the graphs; another number makes them anew."""
@@ -32,6 +32,7 @@ def stored_graph(language_model: PreTrainedModel, quantize: Quantize | None, fol
     if file.is_file():
         return file
     graph = step_graph(language_model)
+    join_products(graph)
     if quantize is not None:
         quantise(graph, quantize)
     partial = folder / f"{home.name}.{os.getpid()}"

@@ -1,0 +1,227 @@
+"""Writing by llama.cpp against writing by our int8 graph: the same merged weights at 8 bits, the same soft tokens.
+
+    pip install llama-cpp-python      # compiles; not among the requirements
+    python benchmarks/against_llama_cpp.py [--rounds 5] [--tokens 64] [--json docs/llama-cpp.json]
+
+Both read one prompt of the sample recording, soft tokens included, and write on; in turn, round after round. The ratio
+is the median of the rounds' quotients, llama.cpp's seconds over ours: above 1, ours is faster. Reading the prompt is
+timed apart, llama.cpp's (8 bits) against torch's in the number format of this machine. What both think of the same text
+is compared token by token: how often they would write the same next word, and how far their chances are apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import gguf
+import llama_cpp
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from emotion_llama.analyze.analyzer import EmotionLlama
+from emotion_llama.analyze.numerics import Numerics
+from emotion_llama.analyze.preset import load_preset
+from emotion_llama.bench.clips import asked_of
+from emotion_llama.bench.language import prompt_batch, sample_of
+from emotion_llama.bench.machine import describe
+from emotion_llama.bench.samples import cuts
+from emotion_llama.model.score import ClipReader
+
+NAMES = {
+    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
+}  # fmt: skip
+
+
+def write_gguf(reader: ClipReader, path: Path) -> None:
+    """Write the merged language model in llama.cpp's form, its matrices at 8 bits (Q8_0), without a tokenizer."""
+    config = reader.model.config.text_config
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
+    writer.add_vocab_size(config.vocab_size)
+    writer.add_tokenizer_model("no_vocab")
+    heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
+    for name, value in reader.model.language_model.state_dict().items():
+        tensor = _gguf_name(name)
+        if tensor is None:
+            continue
+        rows = value.float().numpy()
+        part = tensor.split(".")[-2]
+        if part in heads:  # its rotation takes neighbours for pairs, the library's halves
+            rows = rows.reshape(heads[part], 2, -1, rows.shape[1]).swapaxes(1, 2).reshape(rows.shape)
+        if rows.ndim == 1:
+            writer.add_tensor(tensor, rows)
+        else:
+            kind = gguf.GGMLQuantizationType.Q8_0
+            writer.add_tensor(tensor, gguf.quants.quantize(rows, kind), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _gguf_name(name: str) -> str | None:
+    if name == "model.embed_tokens.weight":
+        return "token_embd.weight"
+    if name == "model.norm.weight":
+        return "output_norm.weight"
+    if not name.startswith("model.layers."):
+        return None  # the head is the table of words
+    _, _, layer, *part = name.split(".")
+    return f"blk.{layer}.{NAMES['.'.join(part[:-1])]}.weight"
+
+
+class LlamaCpp:
+    """llama.cpp with one sequence."""
+
+    def __init__(self, path: Path, threads: int, width: int, vocab: int) -> None:
+        llama_cpp.llama_log_set(_SILENT, ctypes.c_void_p(0))
+        llama_cpp.llama_backend_init()
+        self._model = llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())
+        options = llama_cpp.llama_context_default_params()
+        options.n_ctx, options.n_batch, options.n_ubatch = 1024, 1024, 1024
+        options.n_threads = options.n_threads_batch = threads
+        self._context = llama_cpp.llama_init_from_model(self._model, options)
+        self._width, self._vocab, self._at = width, vocab, 0
+
+    def read(self, embeds: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Read a prompt (T, D) from nothing; gives the logits (V,) behind it."""
+        llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._context), True)
+        batch = llama_cpp.llama_batch_init(len(embeds), self._width, 1)
+        ctypes.memmove(batch.embd, np.ascontiguousarray(embeds).ctypes.data, embeds.nbytes)
+        self._at = 0
+        return self._decoded(batch, len(embeds))
+
+    def next(self, token: int) -> NDArray[np.float32]:
+        """Read one token more."""
+        batch = llama_cpp.llama_batch_init(1, 0, 1)
+        batch.token[0] = token
+        return self._decoded(batch, 1)
+
+    def _decoded(self, batch: Any, count: int) -> NDArray[np.float32]:
+        batch.n_tokens = count
+        for place in range(count):
+            batch.pos[place] = self._at + place
+            batch.n_seq_id[place], batch.seq_id[place][0] = 1, 0
+            batch.logits[place] = place == count - 1
+        if llama_cpp.llama_decode(self._context, batch) != 0:
+            raise RuntimeError("llama_decode failed")
+        self._at += count
+        llama_cpp.llama_batch_free(batch)
+        logits = llama_cpp.llama_get_logits_ith(self._context, -1)
+        return np.ctypeslib.as_array(logits, shape=(self._vocab,)).copy()
+
+
+@llama_cpp.llama_log_callback
+def _SILENT(level: int, text: bytes, data: Any) -> None:
+    """Says nothing."""
+
+
+@dataclass
+class Run:
+    """One way's seconds for reading and for writing, and its logits of each step."""
+
+    read_s: float
+    write_s: float
+    logits: list[NDArray[np.float32]]
+
+
+def theirs(llama: LlamaCpp, embeds: NDArray[np.float32], tokens: list[int]) -> Run:
+    """Read the prompt, then given tokens one by one."""
+    start = time.perf_counter()
+    logits = [llama.read(embeds)]
+    read_s, start = time.perf_counter() - start, time.perf_counter()
+    logits += [llama.next(token) for token in tokens]
+    return Run(read_s, time.perf_counter() - start, logits)
+
+
+@torch.inference_mode()
+def ours(reader: ClipReader, prompt: dict[str, Any], asked: Any, tokens: list[int]) -> Run:
+    """The same by our reader; writing begins behind what it has read."""
+    start = time.perf_counter()
+    reader.model(**prompt, use_cache=True, logits_to_keep=1)
+    read_s = time.perf_counter() - start
+    begun = reader.begin(reader.read(asked.features, asked.transcript), asked.reason)
+    start = time.perf_counter()
+    steps = reader.stepper.start([begun])
+    logits = [begun.logits.float().numpy(), *(steps.next([token], [0])[0].float().numpy() for token in tokens)]
+    return Run(read_s, time.perf_counter() - start, logits)
+
+
+def agreement(one: list[NDArray[np.float32]], other: list[NDArray[np.float32]]) -> dict[str, float]:
+    """Over all steps: share with the same likeliest word, mean difference of the likeliest words' chances."""
+    chances = [torch.tensor(np.stack(run)).softmax(-1) for run in (one, other)]
+    best = [found.argmax(-1) for found in chances]
+    rows = torch.arange(len(best[0]))
+    apart = (chances[0][rows, best[0]] - chances[1][rows, best[0]]).abs()
+    return {"same_word": float((best[0] == best[1]).float().mean()), "mean_abs_chance": float(apart.mean())}
+
+
+def main() -> None:
+    """Measure and print; with --json also write."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    preset = load_preset("nano", device="cpu", dtype="auto", threads=None, numerics=Numerics(quantize="int8"))
+    model = EmotionLlama(replace(preset, keep_features=False))
+    asked, _ = asked_of(model, cuts(1)[0])
+    plain = replace(preset, dtype=torch.float32, numerics=Numerics()).load_reader()
+    prompt = prompt_batch(plain, sample_of(asked, asked.reason, plain))
+    with torch.inference_mode():
+        embeds = plain.model.embed(prompt["input_ids"], prompt["features"], prompt["feature_mask"])[0].float().numpy()
+    tokens = plain.processor.token_ids([plain.answer(plain.read(asked.features, asked.transcript), asked.reason)])
+    tokens = (tokens * given.tokens)[: given.tokens]
+    config = plain.model.config.text_config
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "merged.gguf"
+        write_gguf(plain, path)
+        llama = LlamaCpp(path, preset.threads, config.hidden_size, config.vocab_size)
+        exact = ours(plain, prompt, asked, tokens)
+        pairs = []
+        for number in range(given.rounds + 1):
+            pair = theirs(llama, embeds, tokens), ours(model.reader, prompt, asked, tokens)
+            pairs += [pair] if number else []  # the first is for warming up
+            print(f"round {number}: llama.cpp {pair[0].write_s:.2f} s, ours {pair[1].write_s:.2f} s", flush=True)
+    length = int(prompt["input_ids"].shape[1])
+    found = {
+        "machine": describe(preset, False).model_dump(),
+        "llama_cpp": llama_cpp.__version__,
+        "rounds": given.rounds,
+        "prompt_tokens": length,
+        "written_tokens": len(tokens),
+        "llama_cpp_tok_s": len(tokens) / median(one.write_s for one, _ in pairs),
+        "ours_tok_s": len(tokens) / median(two.write_s for _, two in pairs),
+        "decode_ratio": median(one.write_s / two.write_s for one, two in pairs),
+        "llama_cpp_prefill_tok_s": length / median(one.read_s for one, _ in pairs),
+        "torch_prefill_tok_s": length / median(two.read_s for _, two in pairs),
+        "prefill_ratio": median(one.read_s / two.read_s for one, two in pairs),
+        "llama_cpp_against_float32": agreement(exact.logits, pairs[0][0].logits),
+        "ours_against_float32": agreement(exact.logits, pairs[0][1].logits),
+    }
+    print(json.dumps(found, indent=2))
+    if given.json is not None:
+        given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
