@@ -1,12 +1,14 @@
 """Writing by llama.cpp against writing by our int8 graph: the same merged weights at 8 bits, the same soft tokens.
 
     pip install llama-cpp-python      # compiles; not among the requirements
-    python benchmarks/against_llama_cpp.py [--rounds 5] [--tokens 64] [--json docs/llama-cpp.json]
+    python benchmarks/against_llama_cpp.py [--rounds 5] [--clips 8] [--json docs/llama-cpp.json]
 
-Both read one prompt of the sample recording, soft tokens included, and write on; in turn, round after round. The ratio
-is the median of the rounds' quotients, llama.cpp's seconds over ours: above 1, ours is faster. Reading the prompt is
-timed apart, llama.cpp's (8 bits) against torch's in the number format of this machine. What both think of the same text
-is compared token by token: how often they would write the same next word, and how far their chances are apart.
+Both read the prompts of cuts of the sample recordings, soft tokens included, and write the same reasons; in turn, round
+after round. `decode_ratio` is the median of the rounds' quotients, llama.cpp's seconds over ours: above 1, ours is
+faster. llama.cpp writes token by token, ours as it does for users, with guesses; `step_ratio`: both token by token.
+Reading the prompts is timed apart, llama.cpp's (8 bits) against torch's in the number format of this machine. What both
+think of the same texts is compared token by token: how often they would write the same next word, and how far their
+chances are apart.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import argparse
 import ctypes
 import json
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -31,9 +34,10 @@ from emotion_llama.analyze.analyzer import EmotionLlama
 from emotion_llama.analyze.numerics import Numerics
 from emotion_llama.analyze.preset import load_preset
 from emotion_llama.bench.clips import asked_of
-from emotion_llama.bench.language import prompt_batch, sample_of
+from emotion_llama.bench.language import Asked, prompt_batch, sample_of
 from emotion_llama.bench.machine import describe
 from emotion_llama.bench.samples import cuts
+from emotion_llama.clip import Clip
 from emotion_llama.model.score import ClipReader
 
 NAMES = {
@@ -137,33 +141,39 @@ def _SILENT(level: int, text: bytes, data: Any) -> None:
 
 @dataclass
 class Run:
-    """One way's seconds for reading and for writing, and its logits of each step."""
+    """One way's seconds for reading and for writing, token by token; its logits of each step. Ours also as it is."""
 
     read_s: float
-    write_s: float
+    step_s: float
     logits: list[NDArray[np.float32]]
+    write_s: float
 
 
 def theirs(llama: LlamaCpp, embeds: NDArray[np.float32], tokens: list[int]) -> Run:
-    """Read the prompt, then given tokens one by one."""
+    """Read the prompt, then given tokens one by one, which is how it writes."""
     start = time.perf_counter()
     logits = [llama.read(embeds)]
     read_s, start = time.perf_counter() - start, time.perf_counter()
     logits += [llama.next(token) for token in tokens]
-    return Run(read_s, time.perf_counter() - start, logits)
+    spent_s = time.perf_counter() - start
+    return Run(read_s, spent_s, logits, spent_s)
 
 
 @torch.inference_mode()
 def ours(reader: ClipReader, prompt: dict[str, Any], asked: Any, tokens: list[int]) -> Run:
-    """The same by our reader; writing begins behind what it has read."""
+    """The same by our reader, which begins to write behind what it has read; and the text as it writes it, guessing."""
     start = time.perf_counter()
     reader.model(**prompt, use_cache=True, logits_to_keep=1)
     read_s = time.perf_counter() - start
     begun = reader.begin(reader.read(asked.features, asked.transcript), asked.reason)
     start = time.perf_counter()
     steps = reader.stepper.start([begun])
-    logits = [begun.logits.float().numpy(), *(steps.next([token], [0])[0].float().numpy() for token in tokens)]
-    return Run(read_s, time.perf_counter() - start, logits)
+    logits = [begun.logits.float().numpy(), *(steps.next([[token]], [0])[0, -1].float().numpy() for token in tokens)]
+    step_s = time.perf_counter() - start
+    begun = reader.begin(reader.read(asked.features, asked.transcript), asked.reason)
+    start = time.perf_counter()
+    reader.write([begun])
+    return Run(read_s, step_s, logits, time.perf_counter() - start)
 
 
 def agreement(one: list[NDArray[np.float32]], other: list[NDArray[np.float32]]) -> dict[str, float]:
@@ -175,48 +185,82 @@ def agreement(one: list[NDArray[np.float32]], other: list[NDArray[np.float32]]) 
     return {"same_word": float((best[0] == best[1]).float().mean()), "mean_abs_chance": float(apart.mean())}
 
 
+@dataclass(frozen=True)
+class Case:
+    """A clip: its prompt as keywords of the model and as embeddings (T, D), and the text that is written."""
+
+    asked: Asked
+    prompt: dict[str, Any]
+    embeds: NDArray[np.float32]
+    tokens: list[int]
+
+    @classmethod
+    @torch.inference_mode()
+    def of(cls, model: EmotionLlama, plain: ClipReader, clip: Clip) -> Case:
+        """Look at a clip, and let the int8 graph write its reason."""
+        asked, _ = asked_of(model, clip)
+        prompt = prompt_batch(plain, sample_of(asked, asked.reason, plain))
+        embeds = plain.model.embed(prompt["input_ids"], prompt["features"], prompt["feature_mask"])[0].float().numpy()
+        text = model.reader.answer(model.reader.read(asked.features, asked.transcript), asked.reason)
+        return cls(asked, prompt, embeds, plain.processor.answer_ids(text))
+
+
+def _summed(runs: Iterable[Run]) -> Run:
+    found = list(runs)
+    seconds = [sum(getattr(one, name) for one in found) for name in ("read_s", "step_s", "write_s")]
+    return Run(seconds[0], seconds[1], [], seconds[2])
+
+
+def _joined(runs: Sequence[Run]) -> list[NDArray[np.float32]]:
+    return [logits for run in runs for logits in run.logits]
+
+
 def main() -> None:
     """Measure and print; with --json also write."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     preset = load_preset("nano", device="cpu", dtype="auto", threads=None, numerics=Numerics(quantize="int8"))
     model = EmotionLlama(replace(preset, keep_features=False))
-    asked, _ = asked_of(model, cuts(1)[0])
     plain = replace(preset, dtype=torch.float32, numerics=Numerics()).load_reader()
-    prompt = prompt_batch(plain, sample_of(asked, asked.reason, plain))
-    with torch.inference_mode():
-        embeds = plain.model.embed(prompt["input_ids"], prompt["features"], prompt["feature_mask"])[0].float().numpy()
-    tokens = plain.processor.token_ids([plain.answer(plain.read(asked.features, asked.transcript), asked.reason)])
-    tokens = (tokens * given.tokens)[: given.tokens]
+    clips = [Case.of(model, plain, clip) for clip in cuts(given.clips)]
     config = plain.model.config.text_config
     with TemporaryDirectory() as folder:
         path = Path(folder) / "merged.gguf"
         write_gguf(plain, path)
         llama = LlamaCpp(path, preset.threads, config.hidden_size, config.vocab_size)
-        exact = ours(plain, prompt, asked, tokens)
-        pairs = []
+        pairs: list[tuple[Run, Run]] = []
+        rounds: list[tuple[Run, Run]] = []
         for number in range(given.rounds + 1):
-            pair = theirs(llama, embeds, tokens), ours(model.reader, prompt, asked, tokens)
-            pairs += [pair] if number else []  # the first is for warming up
-            print(f"round {number}: llama.cpp {pair[0].write_s:.2f} s, ours {pair[1].write_s:.2f} s", flush=True)
-    length = int(prompt["input_ids"].shape[1])
+            found = [
+                (theirs(llama, case.embeds, case.tokens), ours(model.reader, case.prompt, case.asked, case.tokens))
+                for case in clips
+            ]
+            if number == 0:  # for warming up, and for what both think of each word
+                pairs = found
+                continue
+            rounds.append((_summed(one for one, _ in found), _summed(two for _, two in found)))
+            print(f"round {number} of {given.rounds}", flush=True)
+    exact = [ours(plain, case.prompt, case.asked, case.tokens) for case in clips]
+    tokens, length = sum(len(case.tokens) for case in clips), sum(len(case.embeds) for case in clips)
     found = {
         "machine": describe(preset, False).model_dump(),
         "llama_cpp": llama_cpp.__version__,
         "rounds": given.rounds,
+        "texts": len(clips),
         "prompt_tokens": length,
-        "written_tokens": len(tokens),
-        "llama_cpp_tok_s": len(tokens) / median(one.write_s for one, _ in pairs),
-        "ours_tok_s": len(tokens) / median(two.write_s for _, two in pairs),
-        "decode_ratio": median(one.write_s / two.write_s for one, two in pairs),
-        "llama_cpp_prefill_tok_s": length / median(one.read_s for one, _ in pairs),
-        "torch_prefill_tok_s": length / median(two.read_s for _, two in pairs),
-        "prefill_ratio": median(one.read_s / two.read_s for one, two in pairs),
-        "llama_cpp_against_float32": agreement(exact.logits, pairs[0][0].logits),
-        "ours_against_float32": agreement(exact.logits, pairs[0][1].logits),
+        "written_tokens": tokens,
+        "llama_cpp_tok_s": tokens / median(one.write_s for one, _ in rounds),
+        "ours_tok_s": tokens / median(two.write_s for _, two in rounds),
+        "decode_ratio": median(one.write_s / two.write_s for one, two in rounds),
+        "step_ratio": median(one.step_s / two.step_s for one, two in rounds),
+        "llama_cpp_prefill_tok_s": length / median(one.read_s for one, _ in rounds),
+        "torch_prefill_tok_s": length / median(two.read_s for _, two in rounds),
+        "prefill_ratio": median(one.read_s / two.read_s for one, two in rounds),
+        "llama_cpp_against_float32": agreement(_joined(exact), _joined([one for one, _ in pairs])),
+        "ours_against_float32": agreement(_joined(exact), _joined([two for _, two in pairs])),
     }
     print(json.dumps(found, indent=2))
     if given.json is not None:

@@ -269,7 +269,7 @@ def bench(record: dict[str, Any]) -> str:
     rows = {
         "`clips_per_s`": f"cold {rate['cold']:.2f}, warm {rate['warm']:.2f}, cached {rate['cached']:.2f}",
         "`ttft_s`": f"{record['ttft_s']:.3f} s",
-        "`decode_tok_s`": f"{record['decode_tok_s']:.1f}",
+        "`decode_tok_s`": f"{record['decode_tok_s']:.1f}, {record['tokens_a_step']:.1f} tokens a step",
         "`decode_together_tok_s`": f"{record['decode_together_tok_s']:.1f} ({record['together']} texts)",
         "`text_emotion_s`": f"{record['text_emotion_s']:.2f} s",
         **{
@@ -328,10 +328,11 @@ def against_llama_cpp(record: dict[str, Any]) -> str:
     )
     lines = ["| | ours, int8 | llama.cpp, Q8_0 |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
     how = (
-        f"Writing: llama.cpp's seconds ÷ ours {record['decode_ratio']:.2f}, reading {record['prefill_ratio']:.2f} "
-        f"(medians of {record['rounds']} rounds in turn). Ours reads in {machine['dtype']}. {machine['date']}: "
+        f"Writing: llama.cpp's seconds ÷ ours {record['decode_ratio']:.2f} (token by token "
+        f"{record['step_ratio']:.2f}), reading {record['prefill_ratio']:.2f} (medians of {record['rounds']} rounds in turn). Ours reads in {machine['dtype']}. {machine['date']}: "
         f"{machine['device_name']}, {machine['machine']}, llama-cpp-python {record['llama_cpp']} built for this "
-        f"processor; {record['prompt_tokens']} tokens read, {record['written_tokens']} written."
+        f"processor; {record['texts']} reasons, {record['prompt_tokens']} tokens read, "
+        f"{record['written_tokens']} written."
     )
     return "\n".join([*lines, "", how])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,22 +42,30 @@ def test_every_figure_is_measured(reader: ClipReader, asked: Asked) -> None:
         measure_language(reader, reader, [asked], rounds=1, tokens=1)
 
 
-def test_texts_have_the_length_that_is_counted(reader: ClipReader, asked: Asked) -> None:
+def test_texts_are_written_one_by_one_or_side_by_side(reader: ClipReader, asked: Asked) -> None:
     calls: list[int] = []
-    # the model would end at once
-    reader.processor.end_id = int(reader.begin(reader.read(asked.features, "hello"), asked.reason).logits.argmax())
     reader.model.register_forward_pre_hook(lambda _, a, k: calls.append(len(k["input_ids"])), with_kwargs=True)
-    language.decode_s(reader, [asked, asked], 6)
-    assert calls[-5:] == [2] * 5  # the first token comes with the question
-    assert calls[:-5] == [1] * 4  # two clips and two questions were read before
+    language.decode_s(reader, [asked, asked], 6, batch=2)
+    assert calls[:4] == [1] * 4, "two clips and two questions were read before"
+    assert set(calls[4:]) == {2}
     calls.clear()
-    language.plain_decode_s(reader, asked, 6)
+    language.decode_s(reader, [asked, asked], 6, batch=1)
+    assert set(calls) == {1}
+    calls.clear()
+    language.plain_decode_s(reader, [asked], 6)
     assert len(calls) == 6
+
+
+def test_a_text_that_is_guessed_has_more_tokens_a_step(reader: ClipReader, asked: Asked) -> None:
+    (text,) = reader.write([reader.begin(reader.read(asked.features, "hello"), asked.reason)])
+    guessed = replace(asked, reason=replace(asked.reason, drafts=(text,)))
+    blank = replace(asked, reason=replace(asked.reason, drafts=("nothing of it",)))
+    assert language.tokens_a_step(reader, [guessed], 12) >= language.tokens_a_step(reader, [blank], 12) > 0
 
 
 def test_slower_decoding_is_seen(reader: ClipReader, asked: Asked, processor: Any, model: Any) -> None:
     slow = ClipReader(_Slow(model), processor)  # type: ignore[arg-type]
-    assert language.decode_s(slow, [asked], 4) > 3 * 0.03
+    assert language.decode_s(slow, [asked], 4, batch=1) > language.decode_s(reader, [asked], 4, batch=1)
     assert language.first_piece_s(slow, asked) > 2 * 0.03
 
 

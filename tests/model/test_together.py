@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from transformers import DynamicCache
 
 from emotion_llama.model import ClipReader
+from emotion_llama.model.drafts import LONGEST, MOST_ROWS
 from emotion_llama.model.together import Question
 
 LABELS = ("happy", "sad", "angry", "neutral")
@@ -61,6 +63,44 @@ def test_a_prefix_is_not_used_up(reader, features):
     first = reader.write([reader.begin(prefix, question), reader.begin(prefix, question)])
     assert first[0] == first[1] == reader.answer(prefix, question)
     assert prefix.cache.get_seq_length() == prefix.length
+
+
+@pytest.mark.parametrize("how", ["right", "half right", "wrong"])
+def test_guesses_change_how_often_the_model_is_asked_and_not_what_it_writes(reader, features, how):
+    wanted = alone(reader, features)
+    guesses = {
+        "right": wanted,
+        "half right": [one[: len(one) // 2] + "nonsense" for one in wanted],
+        "wrong": ["no"] * 4,
+    }
+    asked = [
+        reader.begin(reader.read(features, words), replace(question, drafts=(guess,)))
+        for (words, question), guess in zip(QUESTIONS, guesses[how], strict=True)
+    ]
+    sizes = []
+    forward = reader.model.forward
+    reader.model.forward = lambda *args, **kwargs: sizes.append(kwargs["input_ids"].shape) or forward(*args, **kwargs)
+    told = {}
+    assert reader.write(asked, lambda number, piece: told.setdefault(number, []).append(piece) is None) == wanted
+    assert ["".join(told.get(number, [])) for number in range(4)] == wanted
+    assert all(texts * count <= MOST_ROWS or count == 1 for texts, count in sizes)
+
+
+def test_a_text_that_was_guessed_takes_a_fraction_of_the_steps(reader, features):
+    prefix, question = reader.read(features, "hello"), Question("reason", LABELS, max_new_tokens=24)
+    text = reader.answer(prefix, question)
+    steps = []
+    forward = reader.model.forward
+    reader.model.forward = lambda *args, **kwargs: (
+        steps.append(kwargs["input_ids"].shape[1]) or forward(*args, **kwargs)
+    )
+    drafted = replace(question, drafts=(text,))
+    begun = reader.begin(prefix, drafted)
+    ids, written = reader.processor.answer_ids(text), steps.clear()
+    assert written is None and reader.write([begun]) == [text]
+    assert max(steps) == 1 + LONGEST
+    if reader.processor.decode(ids) == text:  # random tokens may join to others when they are read again
+        assert len(steps) < len(ids)
 
 
 def test_caches_that_forget_their_beginning_are_not_laid_side_by_side(reader, features):

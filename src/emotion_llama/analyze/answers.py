@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,8 +18,18 @@ from emotion_llama.model.score import ClipPrefix, ClipReader, label_orders
 from emotion_llama.model.steps import Begun
 from emotion_llama.model.together import Question
 from emotion_llama.official.text import restore_sentences
-from emotion_llama.perception.compose import choose_clues, clue_phrases, reason_clues
+from emotion_llama.perception.compose import (
+    choose_clues,
+    clue_phrases,
+    compose_audio,
+    compose_reason,
+    compose_visual,
+    reason_clues,
+)
 from emotion_llama.settings import AnalyzeSettings
+
+DRAFTS = 6
+"""So many composed texts: with each the chance grows that one goes on as the model does."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,7 @@ class Scored:
                 (best,) if task == "reason" else self.settings.labels,
                 clues_for(self.percept, task, best, self.reader.language),
                 most,
+                drafts_for(self.percept, task, best, self.reader.language),
             )
             for task in self.tasks
             if task != "emotion" or not self.settings.labels
@@ -259,6 +271,22 @@ def _prompts(clip: Scored) -> dict[Task, str]:
         clues = clues_for(clip.percept, task, best, clip.reader.language)
         found[task] = clip.reader.prompt(clip.scores.prefix, task, labels, clues, settings.phrasing)
     return found
+
+
+def drafts_for(percept: Percept, task: Task, emotion: str, code: str = "en") -> tuple[str, ...]:
+    """Give texts that the answer may resemble: put together from the same clues, as those that models are taught with.
+
+    They are guesses for writing fast; what is written does not depend on them.
+    """
+    composed = []
+    for seed in range(DRAFTS):
+        rng = random.Random(seed)
+        if task == "reason":
+            composed.append(compose_reason(percept.observations, emotion, rng, percept.transcript.text, code))
+        elif task in ("visual", "audio"):
+            compose = compose_visual if task == "visual" else compose_audio
+            composed.append(compose(percept.observations, rng, code))
+    return tuple(dict.fromkeys(composed))
 
 
 def clues_for(percept: Percept, task: Task, emotion: str, code: str = "en") -> tuple[str, ...]:

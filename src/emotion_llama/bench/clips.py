@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from emotion_llama.analyze.analyzer import EmotionLlama, Looked, Result
-from emotion_llama.analyze.answers import clues_for
+from emotion_llama.analyze.answers import clues_for, drafts_for
 from emotion_llama.analyze.features import encode, for_model
 from emotion_llama.analyze.perceive import Stopwatch, perceive, present_inputs
 from emotion_llama.analyze.pipeline import Pipeline
@@ -39,7 +39,8 @@ def asked_of(model: EmotionLlama, clip: Clip, settings: AnalyzeSettings = REASON
     inputs = Inputs.of(features, percept.transcript.text, [name for name in present if present[name]], groups)
     chances = score_labels(model.reader, model.calibration, inputs, settings).probabilities
     best = max(chances, key=lambda label: chances[label])
-    reason = Question("reason", (best,), clues_for(percept, "reason", best), settings.max_new_tokens)
+    clues, drafts = clues_for(percept, "reason", best), drafts_for(percept, "reason", best)
+    reason = Question("reason", (best,), clues, settings.max_new_tokens, drafts)
     return Asked(features, shortened(inputs.transcript), settings.labels, reason), inputs
 
 

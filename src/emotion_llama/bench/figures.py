@@ -110,7 +110,8 @@ class Writing(Part):
 class LanguageFigures(Part):
     """The language model on encoded features.
 
-    `ttft_s`: from features to the first piece of a reason. `decode_tok_s`: tokens a second of one text,
+    `ttft_s`: from features to the first piece of a reason. `decode_tok_s`: tokens a second of one text, reasons as they
+    are, at most `written_tokens` long; `tokens_a_step`: so many of them a step of the language model gives;
     `decode_together_tok_s` of `together` texts side by side, all of them counted; `together_ratio` is between the two.
     `plain_decode_tok_s`: the library's own `generate` in float32 on the same prompt; `decode_ratio` against it.
     `prefill_tok_s`: a whole prompt of `prompt_tokens` in one pass. `label_scorings_s`: clips whose labels are scored a
@@ -123,6 +124,7 @@ class LanguageFigures(Part):
     written_tokens: PositiveInt
     ttft_s: PositiveFloat
     decode_tok_s: PositiveFloat
+    tokens_a_step: PositiveFloat
     together: PositiveInt
     decode_together_tok_s: PositiveFloat
     together_ratio: PositiveFloat
@@ -140,7 +142,7 @@ class LanguageFigures(Part):
 class LimitFigures(Part):
     """What the machine gives at most, measured in the same run, and how much of it is used.
 
-    `bandwidth_fraction`: weights read a token × tokens a second ÷ the better of reading and copying memory.
+    `bandwidth_fraction`: weights read a step × steps a second ÷ the better of reading and copying memory.
     `prefill_fraction`: FLOP/s of the prefill ÷ FLOP/s of the model's best matrix product in `dtype`.
     """
 

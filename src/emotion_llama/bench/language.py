@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from emotion_llama.bench.timing import Side, in_turn, ratio, timed, wait
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 from emotion_llama.model.processing import Features, TrainSample
 from emotion_llama.model.score import ClipReader
-from emotion_llama.model.steps import PlainStepper
+from emotion_llama.model.steps import Begun, PlainStepper, Stepper, Steps
 from emotion_llama.model.together import Question
 
 TOGETHER = 4
@@ -65,17 +64,16 @@ def measure_language(
     """Measure `reader`; `plain` is the same model in float32 for the library's `generate`.
 
     `asked`: one clip or several (those written side by side). `ways`: readers of the same model by how they write.
-    `tokens`: length of the texts, at least 2: they are kept from ending before. Everything is done once before it
-    counts.
+    `tokens`: most that a text may have, at least 2. Everything is done once before it counts.
     """
     if tokens < 2:
         raise ValueError(f"tokens: expected at least 2, found {tokens}")
     together, first = list(islice(cycle(asked), TOGETHER)), asked[0]
     device = str(reader.model.device)
     decoding: list[Side] = [
-        lambda: decode_s(reader, [first], tokens),
-        lambda: decode_s(reader, together, tokens),
-        lambda: plain_decode_s(plain, first, tokens),
+        lambda: decode_s(reader, together, tokens, batch=1),
+        lambda: decode_s(reader, together, tokens, batch=TOGETHER),
+        lambda: plain_decode_s(plain, together, tokens),
     ]
     in_turn(decoding, 1)
     one_s, together_s, plain_s = in_turn(decoding, rounds)
@@ -84,16 +82,16 @@ def measure_language(
     passes: list[Side] = [lambda: first_piece_s(reader, first), lambda: timed(lambda: _prefill(reader, prompt), device)]
     in_turn(passes, 1)
     ttft_s, prefill_s = in_turn(passes, rounds)
-    steps = tokens - 1
     return LanguageFigures(
         prompt_tokens=length,
         written_tokens=tokens,
         ttft_s=median(ttft_s),
-        decode_tok_s=steps / median(one_s),
+        decode_tok_s=1 / median(one_s),
+        tokens_a_step=tokens_a_step(reader, together, tokens),
         together=TOGETHER,
-        decode_together_tok_s=TOGETHER * steps / median(together_s),
-        together_ratio=ratio([TOGETHER * one for one in one_s], together_s),
-        plain_decode_tok_s=steps / median(plain_s),
+        decode_together_tok_s=1 / median(together_s),
+        together_ratio=ratio(one_s, together_s),
+        plain_decode_tok_s=1 / median(plain_s),
         decode_ratio=ratio(plain_s, one_s),
         prefill_tok_s=length / median(prefill_s),
         **_scoring(reader, first, rounds, device),
@@ -107,11 +105,11 @@ def measure_writing(
     ways: Mapping[str, ClipReader], plain: ClipReader, asked: Sequence[Asked], *, rounds: int, tokens: int
 ) -> dict[str, Writing]:
     """Measure ways of writing the same texts in turn; the first is what the texts of the others are held against."""
-    sides: list[Side] = [lambda: plain_decode_s(plain, asked[0], tokens)]
+    sides: list[Side] = [lambda: plain_decode_s(plain, asked, tokens)]
     for reader in ways.values():
         sides += [
-            lambda reader=reader: decode_s(reader, asked[:1], tokens),  # type: ignore[misc]
-            lambda reader=reader: decode_s(reader, asked, tokens),  # type: ignore[misc]
+            lambda reader=reader: decode_s(reader, asked, tokens, batch=1),  # type: ignore[misc]
+            lambda reader=reader: decode_s(reader, asked, tokens, batch=len(asked)),  # type: ignore[misc]
         ]
     if not ways:
         return {}
@@ -121,8 +119,8 @@ def measure_writing(
     exact = next(iter(texts.values()))
     return {
         name: Writing(
-            decode_tok_s=(tokens - 1) / median(found[2 * place]),
-            decode_together_tok_s=len(asked) * (tokens - 1) / median(found[2 * place + 1]),
+            decode_tok_s=1 / median(found[2 * place]),
+            decode_together_tok_s=1 / median(found[2 * place + 1]),
             decode_ratio=ratio(plain_s, found[2 * place]),
             same_text=sum(map(_same, exact, texts[name])) / sum(map(len, exact)),
         )
@@ -131,11 +129,11 @@ def measure_writing(
 
 
 def _written_ids(reader: ClipReader, asked: Asked, tokens: int) -> list[int]:
-    """Tokens of a text as it is, to its own end."""
-    question = replace(asked.reason, max_new_tokens=tokens)
-    text = reader.answer(reader.read(asked.features, asked.transcript), question)
-    ids: list[int] = reader.processor.tokenizer(text, add_special_tokens=False)["input_ids"]
-    return ids
+    return reader.processor.answer_ids(reader.write([_begun(reader, asked, tokens)])[0])
+
+
+def _begun(reader: ClipReader, asked: Asked, tokens: int) -> Begun:
+    return reader.begin(reader.read(asked.features, asked.transcript), replace(asked.reason, max_new_tokens=tokens))
 
 
 def _same(exact: Sequence[int], found: Sequence[int]) -> int:
@@ -143,16 +141,55 @@ def _same(exact: Sequence[int], found: Sequence[int]) -> int:
     return next((place for place, (one, other) in pairs if one != other), min(len(exact), len(found)))
 
 
-def decode_s(reader: ClipReader, asked: Sequence[Asked], tokens: int) -> float:
-    """Seconds from the first to the last token of reasons written side by side, `tokens` each."""
-    endless = copy.copy(reader.processor)
-    endless.end_id = -1  # no token: every text is as long as all others
-    writer = ClipReader(reader.model, endless, reader.stepper)
-    begun = [
-        reader.begin(reader.read(one.features, one.transcript), replace(one.reason, max_new_tokens=tokens))
-        for one in asked
-    ]
-    return timed(lambda: writer.write(begun), str(reader.model.device))
+def decode_s(reader: ClipReader, asked: Sequence[Asked], tokens: int, *, batch: int) -> float:
+    """Seconds a token, behind the first, of reasons as they are, `batch` side by side; `tokens`: most of each."""
+    begun = [_begun(reader, one, tokens) for one in asked]
+    texts: list[str] = []
+
+    def write() -> None:
+        for place in range(0, len(begun), batch):
+            texts.extend(reader.write(begun[place : place + batch]))
+
+    return timed(write, str(reader.model.device)) / _count(reader, texts)
+
+
+def _count(reader: ClipReader, texts: Sequence[str]) -> int:
+    """Tokens behind the first of each text, its end counted."""
+    return max(1, sum(len(reader.processor.answer_ids(text)) for text in texts))
+
+
+def tokens_a_step(reader: ClipReader, asked: Sequence[Asked], tokens: int) -> float:
+    """Tokens that one step of the language model adds to a text that is written alone: more than 1 by good guesses."""
+    counting = _CountingStepper(reader.stepper)
+    counted = ClipReader(reader.model, reader.processor, counting)
+    texts = [counted.write([_begun(counted, one, tokens)])[0] for one in asked]
+    return _count(reader, texts) / max(1, counting.steps)
+
+
+class _CountingStepper:
+    """Counts the steps of another stepper."""
+
+    def __init__(self, stepper: Stepper) -> None:
+        self._stepper, self.steps = stepper, 0
+        self.bytes_a_weight = stepper.bytes_a_weight
+
+    def joins(self, begun: Sequence[Begun]) -> bool:
+        return self._stepper.joins(begun)
+
+    def start(self, begun: Sequence[Begun]) -> Steps:
+        return _CountedSteps(self, self._stepper.start(begun))
+
+
+class _CountedSteps:
+    def __init__(self, stepper: _CountingStepper, steps: Steps) -> None:
+        self._stepper, self._steps = stepper, steps
+
+    def next(self, tokens: Sequence[Sequence[int]], rows: Sequence[int]) -> Tensor:
+        self._stepper.steps += 1
+        return self._steps.next(tokens, rows)
+
+    def forget(self, counts: Sequence[int]) -> None:
+        self._steps.forget(counts)
 
 
 class _Moments(BaseStreamer):  # type: ignore[misc]  # untyped library
@@ -169,21 +206,24 @@ class _Moments(BaseStreamer):  # type: ignore[misc]  # untyped library
 
 
 @torch.inference_mode()
-def plain_decode_s(reader: ClipReader, asked: Asked, tokens: int) -> float:
-    """The same for one text by the library's `generate`, whose prompt is read in one piece."""
-    moments, processor = _Moments(), reader.processor
-    written = reader.model.generate(
-        **prompt_batch(reader, sample_of(asked, asked.reason, reader)),
-        max_new_tokens=tokens,
-        min_new_tokens=tokens,
-        do_sample=False,
-        eos_token_id=processor.end_id,
-        pad_token_id=processor.pad_id,
-        suppress_tokens=[reader.model.config.placeholder_token_id],  # it would ask for features
-        streamer=moments,
-    )
-    wait(str(written.device))
-    return moments.at_s[tokens] - moments.at_s[1]
+def plain_decode_s(reader: ClipReader, asked: Sequence[Asked], tokens: int) -> float:
+    """Seconds a token, behind the first, of the same reasons by the library's `generate`, one after the other."""
+    spent_s, written = 0.0, 0
+    for one in asked:
+        moments, processor = _Moments(), reader.processor
+        found = reader.model.generate(
+            **prompt_batch(reader, sample_of(one, one.reason, reader)),
+            max_new_tokens=tokens,
+            do_sample=False,
+            eos_token_id=processor.end_id,
+            pad_token_id=processor.pad_id,
+            suppress_tokens=[reader.model.config.placeholder_token_id],  # it would ask for features
+            streamer=moments,
+        )
+        wait(str(found.device))
+        spent_s += moments.at_s[-1] - moments.at_s[1]  # the prompt is put first, then token by token
+        written += len(moments.at_s) - 2
+    return spent_s / max(1, written)
 
 
 def first_piece_s(reader: ClipReader, asked: Asked) -> float:

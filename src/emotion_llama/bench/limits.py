@@ -57,11 +57,12 @@ def measure_limits(
         name: matmul_flop_s(shapes, language.prompt_tokens, kind, device) / 1e9 for name, kind in DTYPES.items()
     }
     read, copied = read_gb_s(device, size_bytes), copy_gb_s(device, size_bytes)
+    steps_s = language.decode_tok_s / language.tokens_a_step
     flop_s = language.prefill_flop * language.prefill_tok_s / language.prompt_tokens
     return LimitFigures(
         memory_read_gb_s=read,
         memory_copy_gb_s=copied,
         matmul_gflop_s=products,
-        bandwidth_fraction=language.weight_bytes_a_token * language.decode_tok_s / (max(read, copied) * 1e9),
+        bandwidth_fraction=language.weight_bytes_a_token * steps_s / (max(read, copied) * 1e9),
         prefill_fraction=flop_s / (products[dtype] * 1e9),
     )

@@ -63,7 +63,7 @@ def _clips(f: Figures) -> Rows:
 def _language(f: Figures) -> Rows:
     return [
         ("ttft_s", f"{f.ttft_s:.3f} s", "from encoded features to the first piece of a reason"),
-        ("decode_tok_s", f"{f.decode_tok_s:.1f}", f"tokens a second of one text of {f.written_tokens} tokens"),
+        ("decode_tok_s", f"{f.decode_tok_s:.1f}", f"tokens a second of one reason; {f.tokens_a_step:.1f} a step"),
         ("decode_together_tok_s", f"{f.decode_together_tok_s:.1f}", f"of {f.together} texts side by side, all counted"),
         ("plain_decode_tok_s", f"{f.plain_decode_tok_s:.1f}", "of the library's generate, float32"),
         ("prefill_tok_s", f"{f.prefill_tok_s:.0f}", f"a prompt of {f.prompt_tokens} tokens in one pass"),

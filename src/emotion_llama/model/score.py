@@ -20,6 +20,7 @@ from transformers import DynamicCache
 
 from emotion_llama.clip import Task
 from emotion_llama.errors import ModelError
+from emotion_llama.model.drafts import Drafts
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 from emotion_llama.model.packing import Packed, chunks, pack
 from emotion_llama.model.processing import EmotionLlamaProcessor, Features
@@ -178,7 +179,8 @@ class ClipReader:
         cache = _fork(prefix.cache)
         inputs = torch.tensor([ids], device=self.model.device)
         logits = self.model(input_ids=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
-        return Begun(cache, prefix.length + len(ids), logits, question.max_new_tokens)
+        drafts = [[*self.processor.answer_ids(text), self.processor.end_id] for text in question.drafts]
+        return Begun(cache, prefix.length + len(ids), logits, question.max_new_tokens, Drafts([*drafts, ids]))
 
     def write(self, begun: Sequence[Begun], told: Told = lambda number, piece: True) -> list[str]:
         """Write the likeliest text behind each question, all of them at once, from readings of this model.

@@ -1,9 +1,9 @@
-"""One more token for each of several texts: how the language model goes on from what it has read."""
+"""Some more tokens for each of several texts: how the language model goes on from what it has read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
+from emotion_llama.model.drafts import Drafts
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 
 
@@ -18,23 +19,27 @@ from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 class Begun:
     """A question that the model has read: the cache behind it (writing uses it up), its tokens, the next one's logits.
 
-    `length`: positions of the cache; `logits` (V,); `most`: tokens that may be written.
+    `length`: positions of the cache; `logits` (V,); `most`: tokens that may be written; `drafts`: guesses at the text.
     """
 
     cache: DynamicCache
     length: int
     logits: Tensor
     most: int
+    drafts: Drafts = field(default_factory=Drafts)
 
 
 class Steps(Protocol):
     """Texts under way, side by side."""
 
-    def next(self, tokens: Sequence[int], rows: Sequence[int]) -> Tensor:
-        """Add a token to each text that goes on; gives the logits (B, V) of what follows.
+    def next(self, tokens: Sequence[Sequence[int]], rows: Sequence[int]) -> Tensor:
+        """Read L tokens of each text that goes on; gives the logits (B, L, V) behind each of them.
 
         `rows`: which of the texts of the last step go on (places among them, ascending), `tokens`: theirs.
         """
+
+    def forget(self, counts: Sequence[int]) -> None:
+        """Take back so many of the last tokens of each text: they were guessed wrong."""
 
 
 class Stepper(Protocol):
@@ -48,7 +53,7 @@ class Stepper(Protocol):
         """Whether these can be written side by side."""
 
     def start(self, begun: Sequence[Begun]) -> Steps:
-        """Begin to write behind them, the first token of each being known."""
+        """Begin to write behind them."""
 
 
 class PlainStepper:
@@ -74,28 +79,34 @@ class PlainStepper:
 
 class _PlainSteps:
     def __init__(self, model: EmotionLlamaForConditionalGeneration, begun: Sequence[Begun]) -> None:
-        self._model, self._step = model, 0
+        self._model = model
         self._cache = begun[0].cache if len(begun) == 1 else _joint(begun)
         self._lengths = torch.tensor([one.length for one in begun], device=model.device)
         self._sees = unpadded(self._lengths)  # (B, T)
 
-    def next(self, tokens: Sequence[int], rows: Sequence[int]) -> Tensor:
-        device = self._lengths.device
+    def next(self, tokens: Sequence[Sequence[int]], rows: Sequence[int]) -> Tensor:
+        device, count = self._lengths.device, len(tokens[0])
         if len(rows) < len(self._lengths):
             kept = torch.tensor(rows, device=device)
             self._cache.batch_select_indices(kept)
             self._sees, self._lengths = self._sees[kept], self._lengths[kept]
-        self._sees = torch.cat([self._sees, self._sees.new_ones(len(tokens), 1)], 1)
+        self._sees = torch.cat([self._sees, self._sees.new_ones(len(tokens), count)], 1)
         logits: Tensor = self._model(
-            input_ids=torch.tensor(tokens, device=device)[:, None],
+            input_ids=torch.tensor(tokens, device=device),
             attention_mask=None if bool(self._sees.all()) else self._sees,
-            position_ids=(self._lengths + self._step)[:, None],
+            position_ids=self._lengths[:, None] + torch.arange(count, device=device),
             past_key_values=self._cache,
             use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
-        self._step += 1
+            logits_to_keep=count,
+        ).logits
+        self._lengths = self._lengths + count
         return logits
+
+    def forget(self, counts: Sequence[int]) -> None:
+        forgotten = torch.tensor(counts, device=self._lengths.device)
+        width = self._sees.shape[1]
+        self._sees = self._sees & (torch.arange(width, device=forgotten.device) < width - forgotten[:, None])
+        self._lengths = self._lengths - forgotten
 
 
 def unpadded(lengths: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from emotion_llama.clip import Task
+from emotion_llama.model.drafts import Drafts, guessed_at_once
 from emotion_llama.model.processing import EmotionLlamaProcessor
 from emotion_llama.model.steps import Begun, Stepper
 
@@ -21,12 +22,16 @@ Told = Callable[[int, str], bool]
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be written: a task, its labels and clues, and how many tokens the text may have."""
+    """What is to be written: a task, its labels and clues, and how many tokens the text may have.
+
+    `drafts`: texts that the answer may resemble; they change how fast it is written, not what is.
+    """
 
     task: Task
     labels: tuple[str, ...] = ()
     clues: tuple[str, ...] = ()
     max_new_tokens: int = 96
+    drafts: tuple[str, ...] = ()
 
 
 @dataclass
@@ -35,6 +40,7 @@ class _Text:
 
     number: int
     most: int
+    drafts: Drafts
     ids: list[int] = field(default_factory=list)
     told: str = ""
 
@@ -52,16 +58,37 @@ def write_together(
     if len(questions) > 1 and not stepper.joins(questions):
         each = [_Renumbered(told, number) for number in range(len(questions))]
         return [write_together(stepper, processor, [one], tell)[0] for one, tell in zip(questions, each, strict=True)]
-    going = [_Text(number, question.most) for number, question in enumerate(questions)]
-    texts, steps = list(going), stepper.start(questions)
-    logits = torch.stack([question.logits for question in questions])  # (B, V)
+    going = [_Text(number, question.most, question.drafts) for number, question in enumerate(questions)]
+    texts, steps, place_id = list(going), stepper.start(questions), processor.config.placeholder_token_id
+    guesses = stepper.joins(questions)  # a cache that forgets cannot take back either
+    logits = torch.stack([question.logits for question in questions])[:, None]  # (B, 1, V)
+    guessed: list[list[int]] = [[] for _ in going]
     while True:
-        tokens = _likeliest(logits, processor.config.placeholder_token_id)
-        rows = [row for row, text in enumerate(going) if _goes_on(text, tokens[row], processor, told)]
+        rows, wrong = [], []
+        for row, (text, tokens) in enumerate(zip(going, _likeliest(logits, place_id), strict=True)):
+            right = _right(guessed[row], tokens)
+            if all(_goes_on(text, token, processor, told) for token in tokens[: right + 1]):
+                rows.append(row)
+            wrong.append(len(tokens) - 1 - right)
         if not rows:
             return [text.told for text in texts]
+        if any(wrong):
+            steps.forget(wrong)
         going = [going[row] for row in rows]
-        logits = steps.next([text.ids[-1] for text in going], rows)
+        most = guessed_at_once(len(going)) if guesses else 0
+        guessed = [text.drafts.after(text.ids, min(most, text.most - len(text.ids) - 1)) for text in going]
+        longest = max(map(len, guessed))
+        read = [
+            [text.ids[-1], *one, *[text.ids[-1]] * (longest - len(one))]
+            for text, one in zip(going, guessed, strict=True)
+        ]
+        logits = steps.next(read, rows)
+
+
+def _right(guessed: Sequence[int], tokens: Sequence[int]) -> int:
+    """How many guesses are what the model writes: `tokens` are its own behind the last token and behind each guess."""
+    pairs = enumerate(zip(guessed, tokens, strict=False))
+    return next((place for place, (one, own) in pairs if one != own), len(guessed))
 
 
 @dataclass(frozen=True)
@@ -73,9 +100,9 @@ class _Renumbered:
         return self.told(self.number, piece)
 
 
-def _likeliest(logits: Tensor, placeholder_id: int | None) -> list[int]:
-    logits[:, placeholder_id] = -torch.inf  # it would ask for features that no clip has
-    tokens: list[int] = logits.argmax(-1).tolist()
+def _likeliest(logits: Tensor, placeholder_id: int | None) -> list[list[int]]:
+    logits[..., placeholder_id] = -torch.inf  # it would ask for features that no clip has
+    tokens: list[list[int]] = logits.argmax(-1).tolist()
     return tokens
 
 

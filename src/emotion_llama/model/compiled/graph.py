@@ -1,4 +1,4 @@
-"""The language model's step as a graph of OpenVINO: one token for each of B texts in, the logits of the next ones out.
+"""The language model's step as a graph of OpenVINO: L tokens for each of B texts in, the logits behind them out.
 
 The graph holds the keys and values of all texts itself, under the names that `state_name` gives.
 """
@@ -24,7 +24,7 @@ from emotion_llama.errors import UsageError
 
 INPUTS = ("tokens", "positions", "mask")
 ROWS = "rows"
-"""The graph's inputs: tokens and positions (B, 1), an additive mask (B, 1, 1, T + 1), and which rows of the last step
+"""The graph's inputs: tokens and positions (B, L), an additive mask (B, 1, L, T + L), and which rows of the last step
 its rows are (B,)."""
 
 LOGITS = "logits"

@@ -18,6 +18,9 @@ from emotion_llama.model.compiled.store import stored_graph
 from emotion_llama.model.compiled.weights import GROUP, Quantize
 from emotion_llama.model.steps import Begun, Steps, side_by_side, unpadded
 
+_HIDDEN = np.finfo(np.float32).min
+"""Added to what a token does not see."""
+
 
 class CompiledStepper:
     """Writes on by a graph of the same weights (`quantize` `None`), or of weights in fewer bits. One thread at a time.
@@ -64,10 +67,10 @@ class CompiledStepper:
 
 class _CompiledSteps:
     def __init__(self, request: Any, begun: Sequence[Begun]) -> None:
-        self._request, self._step = request, 0
+        self._request = request
         lengths = torch.tensor([one.length for one in begun])
         self._lengths = lengths.numpy()
-        self._mask = np.where(unpadded(lengths).numpy(), 0, np.finfo(np.float32).min).astype(np.float32)  # (B, T)
+        self._mask = np.where(unpadded(lengths).numpy(), np.float32(0), _HIDDEN)  # (B, T)
         request.reset_state()
         states = {state.name: state for state in request.query_state()}
         for layer in range(len(begun[0].cache.layers)):
@@ -75,16 +78,30 @@ class _CompiledSteps:
                 rows = side_by_side(begun, layer, part).float().contiguous()
                 states[state_name(layer, part)].state = ov.Tensor(rows.numpy())
 
-    def next(self, tokens: Sequence[int], rows: Sequence[int]) -> Tensor:
-        chosen = np.asarray(rows, np.int32)
-        mask = np.pad(self._mask[chosen], ((0, 0), (0, 1)))
-        self._mask, self._lengths = mask, self._lengths[chosen]
+    def next(self, tokens: Sequence[Sequence[int]], rows: Sequence[int]) -> Tensor:
+        chosen, count = np.asarray(rows, np.int32), len(tokens[0])
+        self._lengths = self._lengths[chosen]
+        past = self._mask[chosen]
+        later = np.triu(np.full((count, count), _HIDDEN, np.float32), 1)  # (L, L): a token does not see the next ones
+        mask = np.concatenate(
+            [
+                np.broadcast_to(past[:, None], (len(rows), count, past.shape[1])),
+                np.broadcast_to(later, (len(rows), count, count)),
+            ],
+            2,
+        )  # (B, L, T + L)
         tokens_in, positions_in, mask_in = INPUTS
         found = self._request.infer({
-            tokens_in: np.asarray(tokens, np.int64)[:, None],
-            positions_in: (self._lengths + self._step)[:, None],
-            mask_in: mask[:, None, None],
+            tokens_in: np.asarray(tokens, np.int64),
+            positions_in: self._lengths[:, None] + np.arange(count),
+            mask_in: np.ascontiguousarray(mask[:, None]),
             ROWS: chosen,
         })  # fmt: skip
-        self._step += 1
-        return torch.from_numpy(found[LOGITS][:, -1])
+        self._mask = np.pad(past, ((0, 0), (0, count)))
+        self._lengths = self._lengths + count
+        return torch.from_numpy(found[LOGITS])
+
+    def forget(self, counts: Sequence[int]) -> None:
+        forgotten, width = np.asarray(counts), self._mask.shape[1]
+        self._mask = np.where(np.arange(width) < width - forgotten[:, None], self._mask, _HIDDEN)
+        self._lengths = self._lengths - forgotten
