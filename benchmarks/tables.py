@@ -329,10 +329,10 @@ def against_llama_cpp(record: dict[str, Any]) -> str:
     lines = ["| | ours, int8 | llama.cpp, Q8_0 |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
     how = (
         f"Writing: llama.cpp's seconds ÷ ours {record['decode_ratio']:.2f} (token by token "
-        f"{record['step_ratio']:.2f}), reading {record['prefill_ratio']:.2f} (medians of {record['rounds']} rounds in turn). Ours reads in {machine['dtype']}. {machine['date']}: "
-        f"{machine['device_name']}, {machine['machine']}, llama-cpp-python {record['llama_cpp']} built for this "
-        f"processor; {record['texts']} reasons, {record['prompt_tokens']} tokens read, "
-        f"{record['written_tokens']} written."
+        f"{record['step_ratio']:.2f}), reading {record['prefill_ratio']:.2f} (medians of {record['rounds']} rounds in "
+        f"turn). Ours reads in {machine['dtype']}. {machine['date']}: {machine['device_name']}, {machine['machine']}, "
+        f"llama-cpp-python {record['llama_cpp']} built for this processor; {record['texts']} reasons, "
+        f"{record['prompt_tokens']} tokens read, {record['written_tokens']} written."
     )
     return "\n".join([*lines, "", how])
 
