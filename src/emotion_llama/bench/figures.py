@@ -116,7 +116,7 @@ class LanguageFigures(Part):
     `plain_decode_tok_s`: the library's own `generate` in float32 on the same prompt; `decode_ratio` against it.
     `prefill_tok_s`: a whole prompt of `prompt_tokens` in one pass. `label_scorings_s`: clips whose labels are scored a
     second, once they are read, with 4 label orders; `label_scorings_one_order_s` with one. `writing`: the ways of
-    writing that are installed, by name: plain, compiled, int8, int4 (on a processor).
+    writing that are installed, by name: plain, compiled, int8, int4 (on a processor); none in a quick run.
     `weight_bytes_a_token`: weights read for one token. `prefill_flop`: additions and multiplications of the pass.
     """
 

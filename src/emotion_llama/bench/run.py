@@ -57,7 +57,7 @@ def measure(preset: Preset, size: Size, *, quick: bool = False) -> Figures:
     told.print("language model: first token, tokens a second, label scorings …")
     plain = replace(preset, dtype=torch.float32, numerics=Numerics()).load_reader()
     asked = [one for one, _ in looked]
-    ways = ways_of(model.reader, preset)
+    ways = {} if quick else ways_of(model.reader, preset)
     language = measure_language(model.reader, plain, asked, rounds=size.rounds, tokens=size.tokens, ways=ways)
     told.print("limits of the machine …")
     decoder = model.reader.model.language_model.get_decoder()

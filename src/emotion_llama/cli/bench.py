@@ -15,7 +15,7 @@ def bench(
     dtype: Annotated[str, typer.Option(help="Of the language model: auto, float32 or bfloat16.")] = "auto",
     quantize: Annotated[str | None, typer.Option(help="Texts written with weights in int8 or int4.")] = None,
     compiled: Annotated[bool, typer.Option("--compile", help="Texts written by a compiled graph.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer clips and repeats.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer clips and repeats, one way of writing.")] = False,
     json: Annotated[Path | None, typer.Option(help="File for the figures.")] = None,
     clips: Annotated[
         int | None, typer.Option(min=1, help="Cuts of the sample recordings (default 20; quick 4).")
