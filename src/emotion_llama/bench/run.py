@@ -31,7 +31,7 @@ class Size:
     clips: int
 
 
-WHOLE = Size(rounds=5, tokens=64, reference_clips=6, clips=20)
+WHOLE = Size(rounds=3, tokens=64, reference_clips=6, clips=20)
 QUICK = Size(rounds=2, tokens=24, reference_clips=2, clips=4)
 
 
