@@ -9,6 +9,9 @@ from contextlib import contextmanager
 
 from emotion_llama.timeline import Window
 
+_ADDING = threading.Lock()
+"""One for all: it is held for a moment, and a stopwatch that has none can be sent to another process."""
+
 
 class Stopwatch:
     """Seconds spent in each named part; nested use adds up by name. Threads may share one.
@@ -18,7 +21,6 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self._adding = threading.Lock()
 
     @contextmanager
     def time(self, name: str) -> Iterator[None]:
@@ -27,7 +29,7 @@ class Stopwatch:
         try:
             yield
         finally:
-            with self._adding:
+            with _ADDING:
                 self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
     def check(self) -> None:
