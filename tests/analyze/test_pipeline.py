@@ -120,3 +120,20 @@ def wait_until(condition: object) -> None:
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < until
         time.sleep(0.005)
+
+
+def test_nothing_is_looked_at_any_more_when_a_run_that_ended_early_gives_back() -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def slow(job: int) -> int:
+        if job == 1:
+            begun.set()
+            time.sleep(0.3)
+            over.set()
+        return job
+
+    results = Pipeline([slow], doubled, 1).results(range(5))
+    next(results)
+    assert begun.wait(10)
+    results.close()
+    assert over.is_set()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from emotion_llama.analyze.folder_clip import FolderRun, Loader, Task, analyzed, examined, failure, written
 from emotion_llama.analyze.folder_worker import Told, analyzing, looking
-from emotion_llama.analyze.pipeline import Pipeline
+from emotion_llama.analyze.pipeline import END_WAIT_S, Pipeline
 from emotion_llama.analyze.writers import ClipFailure, FailureReason
 from emotion_llama.clip import Analysis, Clip
 from emotion_llama.errors import UsageError
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from emotion_llama.analyze.analyzer import EmotionLlama, Looked, Result
 
 Lines = Generator[Analysis | ClipFailure, None, None]
-
-END_WAIT_S = 10.0
-"""How long a run that ends early waits until its workers are gone."""
 
 
 def check_workers(run: FolderRun) -> None:
@@ -71,8 +68,9 @@ def _side_by_side(model: EmotionLlama, todo: Sequence[Task], run: FolderRun) -> 
         lambda found: model.answer_together([looked for _, looked in found]),
         run.batch_size,
     )
-    for task, result in pipeline.results(todo):
-        yield _finished(model, task, result, run)
+    with closing(pipeline.results(todo)) as results:
+        for task, result in results:
+            yield _finished(model, task, result, run)
 
 
 def _finished(model: EmotionLlama, task: Task, result: Result | Exception, run: FolderRun) -> Analysis | ClipFailure:
@@ -112,10 +110,12 @@ def _answered_here(model: EmotionLlama, todo: Sequence[Task], run: FolderRun, lo
     )
     try:
         with closing(pipeline.results(looks())) as results:
-            for (task, _), result in results:
-                yield result if isinstance(result, ClipFailure) else _finished(model, task, result, run)
+            try:
+                for (task, _), result in results:
+                    yield result if isinstance(result, ClipFailure) else _finished(model, task, result, run)
+            finally:
+                unwanted.set()  # before the pipeline waits for its thread, which waits for workers
     finally:
-        unwanted.set()
         gone.wait(END_WAIT_S)
 
 

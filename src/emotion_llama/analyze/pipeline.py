@@ -14,6 +14,9 @@ J = TypeVar("J")
 L = TypeVar("L")
 R = TypeVar("R")
 
+END_WAIT_S = 10.0
+"""How long the end of a run waits for what is being looked at."""
+
 _TICK_S = 0.05
 """How soon a thread that waits for room notices that nobody wants its work any more."""
 
@@ -37,8 +40,9 @@ class Pipeline(Generic[J, L, R]):
     def results(self, jobs: Iterable[J]) -> Generator[tuple[J, R | Exception], None, None]:
         """Work all jobs off. Taking the next job may wait; closing the iterator ends the threads, they close `jobs`."""
         ahead: _Ahead[J, L] = _Ahead(iter(jobs), self._batch)
-        for look in self._lookers:
-            threading.Thread(target=ahead.work, args=(look,), daemon=True).start()
+        threads = [threading.Thread(target=ahead.work, args=(look,), daemon=True) for look in self._lookers]
+        for thread in threads:
+            thread.start()
         working = len(self._lookers)
         try:
             while working:
@@ -49,6 +53,8 @@ class Pipeline(Generic[J, L, R]):
                 raise ahead.broken
         finally:
             ahead.unwanted.set()
+            for thread in threads:  # a program that ended while one decodes or recognises would die of it
+                thread.join(END_WAIT_S)
 
     def _answered(self, found: Sequence[tuple[J, L | Exception]]) -> Iterator[tuple[J, R | Exception]]:
         good: list[tuple[J, L]] = []
