@@ -24,7 +24,6 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import gguf
 import llama_cpp
 import numpy as np
 import torch
@@ -39,58 +38,8 @@ from emotion_llama.bench.machine import describe
 from emotion_llama.bench.samples import cuts
 from emotion_llama.clip import Clip
 from emotion_llama.model.score import ClipReader
-
-NAMES = {
-    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
-}  # fmt: skip
-
-
-def write_gguf(reader: ClipReader, path: Path) -> None:
-    """Write the merged language model in llama.cpp's form, its matrices at 8 bits (Q8_0), without a tokenizer."""
-    config = reader.model.config.text_config
-    writer = gguf.GGUFWriter(path, "llama")
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_head_count(config.num_attention_heads)
-    writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
-    writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
-    writer.add_vocab_size(config.vocab_size)
-    writer.add_tokenizer_model("no_vocab")
-    heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
-    for name, value in reader.model.language_model.state_dict().items():
-        tensor = _gguf_name(name)
-        if tensor is None:
-            continue
-        rows = value.float().numpy()
-        part = tensor.split(".")[-2]
-        if part in heads:  # its rotation takes neighbours for pairs, the library's halves
-            rows = rows.reshape(heads[part], 2, -1, rows.shape[1]).swapaxes(1, 2).reshape(rows.shape)
-        if rows.ndim == 1:
-            writer.add_tensor(tensor, rows)
-        else:
-            kind = gguf.GGMLQuantizationType.Q8_0
-            writer.add_tensor(tensor, gguf.quants.quantize(rows, kind), raw_dtype=kind)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
-def _gguf_name(name: str) -> str | None:
-    if name == "model.embed_tokens.weight":
-        return "token_embd.weight"
-    if name == "model.norm.weight":
-        return "output_norm.weight"
-    if not name.startswith("model.layers."):
-        return None  # the head is the table of words
-    _, _, layer, *part = name.split(".")
-    return f"blk.{layer}.{NAMES['.'.join(part[:-1])]}.weight"
+from emotion_llama.train.export.gguf_llm import export_gguf_llm
+from emotion_llama.train.export.source import open_source
 
 
 class LlamaCpp:
@@ -229,7 +178,7 @@ def main() -> None:
     config = plain.model.config.text_config
     with TemporaryDirectory() as folder:
         path = Path(folder) / "merged.gguf"
-        write_gguf(plain, path)
+        export_gguf_llm(open_source(preset.name), path, "q8_0")
         llama = LlamaCpp(path, preset.threads, config.hidden_size, config.vocab_size)
         pairs: list[tuple[Run, Run]] = []
         rounds: list[tuple[Run, Run]] = []
