@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
+WORKERS ?= 2
 SAMPLE = $(shell $(BIN)/python -c "from emotion_llama import assets; print(assets.path('sample-speech') / 'obama_speech.mp4')")
 DATA ?= $(EMOTION_LLAMA_DATA)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -31,8 +32,9 @@ assets: install
 demo: assets
 	$(BIN)/emotion-llama analyze "$(SAMPLE)" --out $(OUT) --format json,html
 
+# side by side: much of what tests do is waiting; each worker holds the model in some 2 GB of its own
 test: install-dev assets judges
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 # what others published and tests hold ours against; a test that misses its judge is skipped and says so
 judges: $(VENV)/judges

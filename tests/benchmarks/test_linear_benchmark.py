@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -63,10 +64,10 @@ def test_a_stopped_run_is_shown_and_not_compared(linear: ModuleType) -> None:
 
 
 WRITER = """
-import sys, time
+import os, sys, time
 with open(sys.argv[1], "ab", buffering=0) as out:
     for number in range(3):
-        out.write(b'{"clip":'); time.sleep(0.1); out.write(b' 1}\\n')
+        out.write(b'{"clip":'); time.sleep(0.1); out.write(b' %d}\\n' % os.getpid())
     time.sleep(float(sys.argv[2]))
 sys.exit(int(sys.argv[3]))
 """
@@ -95,5 +96,6 @@ def test_the_process_of_a_run_ends_with_who_watches_it(linear: ModuleType, tmp_p
     next(course)
     course.close()
     assert time.monotonic() - start_s < 30
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    pid = json.loads(results.read_text("utf-8").splitlines()[0])["clip"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
