@@ -273,22 +273,28 @@ def bench(record: dict[str, Any]) -> str:
         "`decode_together_tok_s`": f"{record['decode_together_tok_s']:.1f} ({record['together']} texts)",
         "`text_emotion_s`": f"{record['text_emotion_s']:.2f} s",
         **{
-            f"`writing` {name}": f"{way['decode_tok_s']:.1f} tokens a second, {way['decode_ratio']:.1f} × "
+            f"`ways` {name}": f"writes {way['decode_tok_s']:.1f} tokens a second, {way['decode_ratio']:.1f} × "
             f"the library's generate in float32; {record['together']} texts side by side "
             f"{way['decode_together_tok_s']:.0f}; "
-            f"{100 * way['same_text']:.0f} % the same text"
-            for name, way in record["writing"].items()
+            f"{100 * way['same_text']:.0f} % the same text; reads {way['prefill_tok_s']:.0f}, "
+            f"{way['prefill_ratio']:.2f} × plain"
+            for name, way in record["ways"].items()
         },
-        "`prefill_tok_s`": f"{record['prefill_tok_s']:.0f} (a prompt of {record['prompt_tokens']} tokens)",
+        "`prefill_tok_s`": f"{record['prefill_tok_s']:.0f} (a prompt of {record['prompt_tokens']} tokens); by torch in "
+        f"{record['dtype']} {record['plain_prefill_tok_s']:.0f}",
         "`label_scorings_s`": f"{record['label_scorings_s']:.2f} with 4 label orders, "
-        f"{record['label_scorings_one_order_s']:.2f} with one",
+        f"{record['label_scorings_one_order_s']:.2f} with one ({record['label_scoring']['tokens']} and "
+        f"{record['label_scoring']['tokens_one_order']} tokens, the clip included)",
         "memory bandwidth": f"{record['memory_read_gb_s']:.1f} GB/s read, {record['memory_copy_gb_s']:.1f} GB/s copied",
         "matrix products": ", ".join(f"{name} {value:.0f} GFLOP/s" for name, value in products.items()),
         "`bandwidth_fraction`": f"{record['bandwidth_fraction']:.2f}",
         "`prefill_fraction`": f"{record['prefill_fraction']:.2f}",
+        "`scoring_fraction`": f"{record['scoring_fraction']:.2f} with 4 label orders, "
+        f"{record['scoring_one_order_fraction']:.2f} with one",
         "`reference_ratio`": f"{record['reference_ratio']:.2f} ({record['reference_s']:.2f} s a clip, ours "
         f"{record['ours_s']:.2f} s)",
         "`reference_reloaded_ratio`": f"{record['reference_reloaded_ratio']:.2f}",
+        "`prefill_ratio`": f"{record['prefill_ratio']:.2f}",
         "`decode_ratio`": f"{record['decode_ratio']:.2f}",
         "`together_ratio`": f"{record['together_ratio']:.2f}",
         "`folder_with_reasons.ratio`": f"{record['folder_with_reasons']['ratio']:.2f}",
@@ -301,16 +307,16 @@ def bench(record: dict[str, Any]) -> str:
     lines = ["| figure | measured |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
     how = (
         f"Measured with `make bench` on {record['date']}: {record['device_name']}, {record['machine']}, "
-        f"{record['threads']} threads, {record['dtype']}, texts {_written_by(record)}, "
+        f"{record['threads']} threads, {record['dtype']}, the language model {_run_by(record)}, "
         f"load average before: {record['load_average']}."
     )
     return "\n".join([*lines, "", how])
 
 
-def _written_by(record: dict[str, Any]) -> str:
+def _run_by(record: dict[str, Any]) -> str:
     if record["quantize"] is not None:
         return f"in {record['quantize']}"
-    return "compiled" if record["compiled"] else "by the model itself"
+    return "compiled" if record["compiled"] else "as it was loaded"
 
 
 def against_llama_cpp(record: dict[str, Any]) -> str:

@@ -205,8 +205,8 @@ class Provenance(Record):
     """Everything needed to repeat the result. `baseline_clips`: recordings of the same person that made a baseline.
 
     `baseline_from`: where they come from: "clips" that were named, a "profile" file, or other parts of the same
-    recording ("auto"). `quantize`: bits in which weights were held for writing texts ("int8", "int4"), `compiled`:
-    whether texts were written by a compiled graph; on a processor neither touches labels and probabilities.
+    recording ("auto"). `quantize`: bits in which the language model's weights were held ("int8", "int4"),
+    `compiled`: whether it ran as a compiled graph.
     """
 
     package: str

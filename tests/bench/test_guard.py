@@ -16,7 +16,8 @@ from emotion_llama.errors import UsageError
 Record = dict[str, Any]
 RATIOS = (
     "reference_ratio", "reference_reloaded_ratio", "decode_ratio", "together_ratio", "folder_with_reasons.ratio",
-    "label_scoring.ratio", "bandwidth_fraction", "prefill_fraction",
+    "label_scoring.ratio", "bandwidth_fraction", "prefill_fraction", "prefill_ratio", "scoring_fraction",
+    "scoring_one_order_fraction",
 )  # fmt: skip
 
 

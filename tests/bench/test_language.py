@@ -44,7 +44,9 @@ def test_every_figure_is_measured(reader: ClipReader, asked: Asked) -> None:
 
 def test_texts_are_written_one_by_one_or_side_by_side(reader: ClipReader, asked: Asked) -> None:
     calls: list[int] = []
-    reader.model.register_forward_pre_hook(lambda _, a, k: calls.append(len(k["input_ids"])), with_kwargs=True)
+    reader.model.register_forward_pre_hook(
+        lambda _, a, k: calls.append(len(k.get("input_ids", k.get("inputs_embeds")))), with_kwargs=True
+    )
     language.decode_s(reader, [asked, asked], 6, batch=2)
     assert calls[:4] == [1] * 4, "two clips and two questions were read before"
     assert set(calls[4:]) == {2}

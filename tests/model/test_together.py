@@ -92,7 +92,7 @@ def test_a_text_that_was_guessed_takes_a_fraction_of_the_steps(reader, features)
     steps = []
     forward = reader.model.forward
     reader.model.forward = lambda *args, **kwargs: (
-        steps.append(kwargs["input_ids"].shape[1]) or forward(*args, **kwargs)
+        steps.append(kwargs.get("input_ids", kwargs.get("inputs_embeds")).shape[1]) or forward(*args, **kwargs)
     )
     drafted = replace(question, drafts=(text,))
     begun = reader.begin(prefix, drafted)

@@ -1,4 +1,4 @@
-"""How texts are written: by the model as it was loaded, by a compiled graph, with weights in fewer bits."""
+"""How the language model runs: as it was loaded, as a compiled graph, with weights in fewer bits."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ QUANTIZE: tuple[str, ...] = get_args(Quantize)
 class Numerics(Settings):
     """What makes the language model faster at a price that the results name.
 
-    On a processor `compiled` writes texts by OpenVINO's graph of the same weights, `quantize` with the weights in 8 or
-    4 bits; clips are read and labels scored as ever, so emotion and probabilities do not change. On a GPU `quantize`
-    holds the language model's weights in 8 or 4 bits (bitsandbytes) for everything, and `compiled` compiles its layers.
+    On a processor `compiled` runs OpenVINO's graph of the same weights, which changes probabilities by less than 1e-4
+    in float32; `quantize` the same graph with its weights in 8 or 4 bits, which changes them as docs/performance.md
+    says. On a GPU `quantize` holds the weights in 8 or 4 bits (bitsandbytes), and `compiled` compiles the layers.
     """
 
     quantize: Quantize | None = None

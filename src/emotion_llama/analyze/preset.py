@@ -40,7 +40,7 @@ _VERSIONS = ("torch", "transformers", "peft", "numpy", "av", "faster-whisper", "
 class Preset:
     """A checkpoint folder with what is needed to run it. `llm` is the folder of its language model's weights.
 
-    `numerics`: by what texts are written on a processor; on a GPU, how the language model's weights are held.
+    `numerics`: how the language model runs.
     """
 
     name: str
@@ -78,10 +78,10 @@ class Preset:
         reader = self._plain_reader("cpu")
         if self.device != "cpu":
             return on_gpu(reader, self.numerics, self.device)
-        return self.writing(reader)
+        return self.running(reader)
 
-    def writing(self, reader: ClipReader) -> ClipReader:
-        """The same reader on a processor, writing as `numerics` say. Raises `UsageError` without OpenVINO."""
+    def running(self, reader: ClipReader) -> ClipReader:
+        """The same reader on a processor, run as `numerics` say. Raises `UsageError` without OpenVINO."""
         require_openvino(self.numerics)
         from emotion_llama.model.compiled import CompiledStepper
 

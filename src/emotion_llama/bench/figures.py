@@ -87,24 +87,33 @@ class ClipFigures(Part):
 
 
 class LabelScoring(Part):
-    """Seconds to read a clip and score its labels with a shared prefix, and every label of every order from scratch."""
+    """Seconds to read a clip and score its labels with a shared prefix, and every label of every order from scratch.
 
+    With 4 label orders; `_one_order`: with one. `tokens`: those that the language model reads for it.
+    """
+
+    tokens: PositiveInt
+    tokens_one_order: PositiveInt
     shared_prefix_s: PositiveFloat
+    shared_prefix_one_order_s: PositiveFloat
     from_scratch_s: PositiveFloat
     ratio: PositiveFloat
 
 
-class Writing(Part):
-    """One way of writing texts: tokens a second of one text and of several side by side, and their ratios.
+class Way(Part):
+    """One way of running the language model: tokens a second of one text and of several side by side, and their ratios.
 
     `decode_ratio`: against the library's own `generate` in float32. `same_text`: share of the tokens of the plain way's
-    texts that come before the first other one.
+    texts that come before the first other one. `prefill_tok_s`: reading one prompt; `prefill_ratio`: the plain way's
+    seconds ÷ these.
     """
 
     decode_tok_s: PositiveFloat
     decode_together_tok_s: PositiveFloat
     decode_ratio: PositiveFloat
     same_text: float
+    prefill_tok_s: PositiveFloat
+    prefill_ratio: PositiveFloat
 
 
 class LanguageFigures(Part):
@@ -114,9 +123,10 @@ class LanguageFigures(Part):
     are, at most `written_tokens` long; `tokens_a_step`: so many of them a step of the language model gives;
     `decode_together_tok_s` of `together` texts side by side, all of them counted; `together_ratio` is between the two.
     `plain_decode_tok_s`: the library's own `generate` in float32 on the same prompt; `decode_ratio` against it.
-    `prefill_tok_s`: a whole prompt of `prompt_tokens` in one pass. `label_scorings_s`: clips whose labels are scored a
-    second, once they are read, with 4 label orders; `label_scorings_one_order_s` with one. `writing`: the ways of
-    writing that are installed, by name: plain, compiled, int8, int4 (on a processor); none in a quick run.
+    `prefill_tok_s`: a whole prompt of `prompt_tokens` in one pass; `plain_prefill_tok_s` and `prefill_ratio`: by the
+    plain way in the same `dtype`, and against it. `label_scorings_s`: clips whose labels are scored a second, once they
+    are read, with 4 label orders; `label_scorings_one_order_s` with one. `ways`: the ways that are installed, by name:
+    plain, compiled, int8, int4 (on a processor); none in a quick run.
     `weight_bytes_a_token`: weights read for one token. `prefill_flop`: additions and multiplications of the pass.
     """
 
@@ -131,10 +141,12 @@ class LanguageFigures(Part):
     plain_decode_tok_s: PositiveFloat
     decode_ratio: PositiveFloat
     prefill_tok_s: PositiveFloat
+    plain_prefill_tok_s: PositiveFloat
+    prefill_ratio: PositiveFloat
     label_scorings_s: PositiveFloat
     label_scorings_one_order_s: PositiveFloat
     label_scoring: LabelScoring
-    writing: dict[str, Writing]
+    ways: dict[str, Way]
     weight_bytes_a_token: PositiveInt
     prefill_flop: PositiveFloat
 
@@ -144,6 +156,8 @@ class LimitFigures(Part):
 
     `bandwidth_fraction`: weights read a step × steps a second ÷ the better of reading and copying memory.
     `prefill_fraction`: FLOP/s of the prefill ÷ FLOP/s of the model's best matrix product in `dtype`.
+    `scoring_fraction`: tokens a second while a clip is read and its labels are scored ÷ `plain_prefill_tok_s`, with 4
+    label orders and with one.
     """
 
     memory_read_gb_s: PositiveFloat
@@ -151,6 +165,8 @@ class LimitFigures(Part):
     matmul_gflop_s: dict[str, PositiveFloat]
     bandwidth_fraction: PositiveFloat
     prefill_fraction: PositiveFloat
+    scoring_fraction: PositiveFloat
+    scoring_one_order_fraction: PositiveFloat
 
 
 class ReferenceFigures(Part):

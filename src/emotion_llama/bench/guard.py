@@ -44,6 +44,9 @@ class Stored(_Lenient):
     label_scoring: _Ratio
     bandwidth_fraction: PositiveFloat
     prefill_fraction: PositiveFloat
+    prefill_ratio: PositiveFloat
+    scoring_fraction: PositiveFloat
+    scoring_one_order_fraction: PositiveFloat
 
     def ratios(self) -> dict[str, float]:
         """All of them by name; more is better."""

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.generation.streamers import BaseStreamer
 
-from emotion_llama.bench.figures import LabelScoring, LanguageFigures, Writing
+from emotion_llama.bench.figures import LabelScoring, LanguageFigures, Way
 from emotion_llama.bench.timing import Side, in_turn, ratio, timed, wait
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 from emotion_llama.model.processing import Features, TrainSample
 from emotion_llama.model.score import ClipReader
-from emotion_llama.model.steps import Begun, PlainStepper, Stepper, Steps
+from emotion_llama.model.steps import Begun, Passage, PlainStepper, Stepper, Steps
 from emotion_llama.model.together import Question
 
 TOGETHER = 4
@@ -77,11 +77,16 @@ def measure_language(
     ]
     in_turn(decoding, 1)
     one_s, together_s, plain_s = in_turn(decoding, rounds)
-    prompt = prompt_batch(reader, sample_of(first, first.reason, reader))
-    length = int(prompt["input_ids"].shape[1])
-    passes: list[Side] = [lambda: first_piece_s(reader, first), lambda: timed(lambda: _prefill(reader, prompt), device)]
+    usual = ClipReader(reader.model, reader.processor)
+    passage = prompt_passage(reader, first)
+    length = passage.embeds.shape[1]
+    passes: list[Side] = [
+        lambda: first_piece_s(reader, first),
+        lambda: prefill_s(reader, passage),
+        lambda: prefill_s(usual, passage),
+    ]
     in_turn(passes, 1)
-    ttft_s, prefill_s = in_turn(passes, rounds)
+    ttft_s, reading_s, usual_s = in_turn(passes, rounds)
     return LanguageFigures(
         prompt_tokens=length,
         written_tokens=tokens,
@@ -93,23 +98,30 @@ def measure_language(
         together_ratio=ratio(one_s, together_s),
         plain_decode_tok_s=1 / median(plain_s),
         decode_ratio=ratio(plain_s, one_s),
-        prefill_tok_s=length / median(prefill_s),
+        prefill_tok_s=length / median(reading_s),
+        plain_prefill_tok_s=length / median(usual_s),
+        prefill_ratio=ratio(usual_s, reading_s),
         **_scoring(reader, first, rounds, device),
-        writing=measure_writing(ways or {}, plain, together, rounds=rounds, tokens=tokens),
+        ways=measure_ways(ways or {}, plain, together, rounds=rounds, tokens=tokens),
         weight_bytes_a_token=weight_bytes(reader),
         prefill_flop=prefill_flop(reader.model, length),
     )
 
 
-def measure_writing(
+def measure_ways(
     ways: Mapping[str, ClipReader], plain: ClipReader, asked: Sequence[Asked], *, rounds: int, tokens: int
-) -> dict[str, Writing]:
-    """Measure ways of writing the same texts in turn; the first is what the texts of the others are held against."""
+) -> dict[str, Way]:
+    """Measure ways of reading a prompt and writing the same texts, in turn.
+
+    The first is what the texts and the reading of the others are held against.
+    """
+    passage = prompt_passage(plain, asked[0])
     sides: list[Side] = [lambda: plain_decode_s(plain, asked, tokens)]
     for reader in ways.values():
         sides += [
             lambda reader=reader: decode_s(reader, asked, tokens, batch=1),  # type: ignore[misc]
             lambda reader=reader: decode_s(reader, asked, tokens, batch=len(asked)),  # type: ignore[misc]
+            lambda reader=reader: prefill_s(reader, passage),  # type: ignore[misc]
         ]
     if not ways:
         return {}
@@ -117,14 +129,17 @@ def measure_writing(
     plain_s, *found = in_turn(sides, rounds)
     texts = {name: [_written_ids(reader, one, tokens) for one in asked] for name, reader in ways.items()}
     exact = next(iter(texts.values()))
+    measured = zip(ways, found[::3], found[1::3], found[2::3], strict=True)
     return {
-        name: Writing(
-            decode_tok_s=1 / median(found[2 * place]),
-            decode_together_tok_s=1 / median(found[2 * place + 1]),
-            decode_ratio=ratio(plain_s, found[2 * place]),
+        name: Way(
+            decode_tok_s=1 / median(one_s),
+            decode_together_tok_s=1 / median(together_s),
+            decode_ratio=ratio(plain_s, one_s),
             same_text=sum(map(_same, exact, texts[name])) / sum(map(len, exact)),
+            prefill_tok_s=passage.embeds.shape[1] / median(reading_s),
+            prefill_ratio=ratio(found[2], reading_s),
         )
-        for place, name in enumerate(ways)
+        for name, one_s, together_s, reading_s in measured
     }
 
 
@@ -167,11 +182,15 @@ def tokens_a_step(reader: ClipReader, asked: Sequence[Asked], tokens: int) -> fl
 
 
 class _CountingStepper:
-    """Counts the steps of another stepper."""
+    """Counts the tokens that another stepper reads, and its steps."""
 
     def __init__(self, stepper: Stepper) -> None:
-        self._stepper, self.steps = stepper, 0
+        self._stepper, self.tokens, self.steps = stepper, 0, 0
         self.bytes_a_weight = stepper.bytes_a_weight
+
+    def read(self, passage: Passage, behind: DynamicCache, wanted: Sequence[int]) -> tuple[Tensor, DynamicCache]:
+        self.tokens += passage.embeds.shape[1]
+        return self._stepper.read(passage, behind, wanted)
 
     def joins(self, begun: Sequence[Begun]) -> bool:
         return self._stepper.joins(begun)
@@ -240,29 +259,60 @@ def first_piece_s(reader: ClipReader, asked: Asked) -> float:
 
 
 @torch.inference_mode()
-def _prefill(reader: ClipReader, prompt: dict[str, Any]) -> Tensor:
-    cache = DynamicCache(config=reader.model.config.text_config)
-    logits: Tensor = reader.model(**prompt, past_key_values=cache, use_cache=True, logits_to_keep=1).logits
-    return logits
+def prompt_passage(reader: ClipReader, asked: Asked) -> Passage:
+    """The whole prompt of a reason, to be read at once."""
+    prompt = prompt_batch(reader, sample_of(asked, asked.reason, reader))
+    prompt.pop("attention_mask", None)  # one prompt has no padding
+    return Passage(reader.model.embed(**prompt), 0)
+
+
+@torch.inference_mode()
+def prefill_s(reader: ClipReader, passage: Passage) -> float:
+    """Seconds to read a prompt from nothing."""
+    dtype = reader.model.get_input_embeddings().weight.dtype
+    given, empty = (
+        replace(passage, embeds=passage.embeds.to(dtype)),
+        DynamicCache(config=reader.model.config.text_config),
+    )
+    return timed(lambda: reader.stepper.read(given, empty, [given.embeds.shape[1] - 1]), str(reader.model.device))
+
+
+def scored_tokens(reader: ClipReader, asked: Asked, orders: int) -> int:
+    """Tokens that the language model reads of one clip and the questions for its label."""
+    counting = _CountingStepper(reader.stepper)
+    counted = ClipReader(reader.model, reader.processor, counting)
+    counted.score(counted.read(asked.features, asked.transcript), asked.labels, orders=orders)
+    return counting.tokens
 
 
 def _scoring(reader: ClipReader, asked: Asked, rounds: int, device: str) -> dict[str, Any]:
     prefix = reader.read(asked.features, asked.transcript)
+
+    def whole_s(orders: int) -> float:
+        def work() -> object:
+            return reader.score(reader.read(asked.features, asked.transcript), asked.labels, orders=orders)
+
+        return timed(work, device)
+
     sides: list[Side] = [
         lambda: timed(lambda: reader.score(prefix, asked.labels, orders=4), device),
         lambda: timed(lambda: reader.score(prefix, asked.labels, orders=1), device),
-        lambda: timed(
-            lambda: reader.score(reader.read(asked.features, asked.transcript), asked.labels, orders=4), device
-        ),
+        lambda: whole_s(4),
+        lambda: whole_s(1),
         lambda: timed(lambda: reader.score_from_scratch(prefix, asked.labels, orders=4), device),
     ]
-    in_turn(sides[:3], 1)
-    four_s, one_s, shared_s, scratch_s = in_turn(sides, rounds)
+    in_turn(sides[:4], 1)
+    four_s, one_s, shared_s, shared_one_s, scratch_s = in_turn(sides, rounds)
     return {
         "label_scorings_s": 1 / median(four_s),
         "label_scorings_one_order_s": 1 / median(one_s),
         "label_scoring": LabelScoring(
-            shared_prefix_s=median(shared_s), from_scratch_s=median(scratch_s), ratio=ratio(scratch_s, shared_s)
+            tokens=scored_tokens(reader, asked, 4),
+            tokens_one_order=scored_tokens(reader, asked, 1),
+            shared_prefix_s=median(shared_s),
+            shared_prefix_one_order_s=median(shared_one_s),
+            from_scratch_s=median(scratch_s),
+            ratio=ratio(scratch_s, shared_s),
         ),
     }
 

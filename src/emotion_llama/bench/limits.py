@@ -59,10 +59,15 @@ def measure_limits(
     read, copied = read_gb_s(device, size_bytes), copy_gb_s(device, size_bytes)
     steps_s = language.decode_tok_s / language.tokens_a_step
     flop_s = language.prefill_flop * language.prefill_tok_s / language.prompt_tokens
+    scoring = language.label_scoring
     return LimitFigures(
         memory_read_gb_s=read,
         memory_copy_gb_s=copied,
         matmul_gflop_s=products,
         bandwidth_fraction=language.weight_bytes_a_token * steps_s / (max(read, copied) * 1e9),
         prefill_fraction=flop_s / (products[dtype] * 1e9),
+        scoring_fraction=scoring.tokens / scoring.shared_prefix_s / language.plain_prefill_tok_s,
+        scoring_one_order_fraction=(
+            scoring.tokens_one_order / scoring.shared_prefix_one_order_s / language.plain_prefill_tok_s
+        ),
     )

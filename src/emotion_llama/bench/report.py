@@ -23,7 +23,7 @@ def table(found: Figures) -> Table:
     shown.add_column("figure", no_wrap=True, min_width=26)
     shown.add_column("value")
     shown.add_column("what it is")
-    for rows in (_clips(found), _language(found), _writing(found), _limits(found), _ratios(found)):
+    for rows in (_clips(found), _language(found), _ways(found), _limits(found), _ratios(found)):
         for row in rows:
             shown.add_row(*row)
         shown.add_section()
@@ -34,7 +34,7 @@ def table(found: Figures) -> Table:
 
 def _numbers(f: Figures) -> str:
     return ", ".join(
-        [f.dtype, *([f"texts in {f.quantize}"] if f.quantize else ["texts compiled"] if f.compiled else [])]
+        [f.dtype, *([f"language model in {f.quantize}"] if f.quantize else ["compiled"] if f.compiled else [])]
     )
 
 
@@ -67,20 +67,30 @@ def _language(f: Figures) -> Rows:
         ("decode_together_tok_s", f"{f.decode_together_tok_s:.1f}", f"of {f.together} texts side by side, all counted"),
         ("plain_decode_tok_s", f"{f.plain_decode_tok_s:.1f}", "of the library's generate, float32"),
         ("prefill_tok_s", f"{f.prefill_tok_s:.0f}", f"a prompt of {f.prompt_tokens} tokens in one pass"),
-        ("label_scorings_s", f"{f.label_scorings_s:.2f}", "clips a second, once read, 4 label orders"),
-        ("label_scorings_one_order_s", f"{f.label_scorings_one_order_s:.2f}", "1 label order"),
+        ("plain_prefill_tok_s", f"{f.plain_prefill_tok_s:.0f}", f"the same by torch in {f.dtype}"),
+        (
+            "label_scorings_s",
+            f"{f.label_scorings_s:.2f}",
+            f"clips a second, once read, 4 label orders ({f.label_scoring.tokens} tokens, the clip included)",
+        ),
+        (
+            "label_scorings_one_order_s",
+            f"{f.label_scorings_one_order_s:.2f}",
+            f"1 label order ({f.label_scoring.tokens_one_order} tokens)",
+        ),
     ]
 
 
-def _writing(f: Figures) -> Rows:
+def _ways(f: Figures) -> Rows:
     return [
         (
-            f"writing: {name}",
+            f"way: {name}",
             f"{way.decode_tok_s:.1f}",
             f"tokens a second, {way.decode_ratio:.1f} × generate in float32; {f.together} side by side "
-            f"{way.decode_together_tok_s:.0f}; {100 * way.same_text:.0f} % the same text",
+            f"{way.decode_together_tok_s:.0f}; {100 * way.same_text:.0f} % the same text; reads "
+            f"{way.prefill_tok_s:.0f} a second, {way.prefill_ratio:.2f} × plain",
         )
-        for name, way in f.writing.items()
+        for name, way in f.ways.items()
     ]
 
 
@@ -96,6 +106,11 @@ def _limits(f: Figures) -> Rows:
             f"{f.weight_bytes_a_token / 1e6:.0f} MB of weights a token",
         ),
         ("prefill_fraction", f"{f.prefill_fraction:.2f}", f"{f.prefill_flop / 1e9:.0f} GFLOP a prompt"),
+        (
+            "scoring_fraction",
+            f"{f.scoring_fraction:.2f}",
+            f"tokens a second, scoring labels ÷ plain_prefill_tok_s; 1 label order {f.scoring_one_order_fraction:.2f}",
+        ),
     ]
 
 
@@ -105,6 +120,7 @@ def _ratios(f: Figures) -> Rows:
     return [
         ("reference_ratio", f"{f.reference_ratio:.2f}", against),
         ("reference_reloaded_ratio", f"{f.reference_reloaded_ratio:.2f}", "the same, everything loaded for each clip"),
+        ("prefill_ratio", f"{f.prefill_ratio:.2f}", f"a prompt, against torch in {f.dtype}"),
         ("decode_ratio", f"{f.decode_ratio:.2f}", "one text, against the library's generate in float32"),
         ("together_ratio", f"{f.together_ratio:.2f}", f"{f.together} texts side by side, against one by one"),
         ("folder_with_reasons", f"{folder.ratio:.2f}", f"{folder.clips} clips, against clip by clip"),

@@ -36,12 +36,12 @@ QUICK = Size(rounds=2, tokens=24, reference_clips=2, clips=4)
 
 
 def ways_of(reader: ClipReader, preset: Preset) -> dict[str, ClipReader]:
-    """Readers of one model by how they write: all ways that are installed here, on a processor."""
+    """Readers of one model by how it runs: all ways that are installed here, on a processor."""
     ways = {"plain": ClipReader(reader.model, reader.processor)}
     if preset.device == "cpu" and find_spec("openvino") is not None:
         for name in ("compiled", "int8", "int4"):
             numerics = Numerics.of(None if name == "compiled" else name, name == "compiled")
-            ways[name] = replace(preset, numerics=numerics).writing(ways["plain"])
+            ways[name] = replace(preset, numerics=numerics).running(ways["plain"])
     return ways
 
 

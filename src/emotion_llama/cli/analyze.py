@@ -36,11 +36,9 @@ def analyze(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     dtype: Annotated[str, typer.Option(help="Of the language model: auto, float32 or bfloat16.")] = "auto",
     quantize: Annotated[
-        str | None, typer.Option(help="Write texts with weights in fewer bits: int8 or int4 (docs/performance.md).")
+        str | None, typer.Option(help="Language model with weights in fewer bits: int8 or int4 (docs/performance.md).")
     ] = None,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="Write texts by a compiled graph of the same weights.")
-    ] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="Run the language model as a compiled graph.")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes for a folder.")] = 1,
     batch_size: Annotated[
         int | None,

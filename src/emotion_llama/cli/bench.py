@@ -13,8 +13,8 @@ def bench(
     model: Annotated[str, typer.Option(help="A preset's name or a checkpoint folder.")] = "nano",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     dtype: Annotated[str, typer.Option(help="Of the language model: auto, float32 or bfloat16.")] = "auto",
-    quantize: Annotated[str | None, typer.Option(help="Texts written with weights in int8 or int4.")] = None,
-    compiled: Annotated[bool, typer.Option("--compile", help="Texts written by a compiled graph.")] = False,
+    quantize: Annotated[str | None, typer.Option(help="Language model with weights in int8 or int4.")] = None,
+    compiled: Annotated[bool, typer.Option("--compile", help="Run the language model as a compiled graph.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer clips and repeats, one way of writing.")] = False,
     json: Annotated[Path | None, typer.Option(help="File for the figures.")] = None,
     clips: Annotated[

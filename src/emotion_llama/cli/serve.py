@@ -18,11 +18,9 @@ def serve(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     dtype: Annotated[str, typer.Option(help="Of the language model: auto, float32 or bfloat16.")] = "auto",
     quantize: Annotated[
-        str | None, typer.Option(help="Write texts with weights in fewer bits: int8 or int4 (docs/performance.md).")
+        str | None, typer.Option(help="Language model with weights in fewer bits: int8 or int4 (docs/performance.md).")
     ] = None,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="Write texts by a compiled graph of the same weights.")
-    ] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="Run the language model as a compiled graph.")] = False,
     api_key_file: Annotated[Path | None, typer.Option(help="Keys, one a line: [name] key [YYYY-MM-DD].")] = None,
     max_upload_mb: Annotated[int, typer.Option(help="Longest upload.")] = 200,
     max_duration_s: Annotated[float, typer.Option(help="Longest recording.")] = 600.0,

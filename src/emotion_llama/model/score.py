@@ -7,7 +7,6 @@ suffix, and a mask keeps them from seeing one another. Nothing is computed twice
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from emotion_llama.model.drafts import Drafts
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 from emotion_llama.model.packing import Packed, chunks, pack
 from emotion_llama.model.processing import EmotionLlamaProcessor, Features
-from emotion_llama.model.steps import Begun, PlainStepper, Stepper
+from emotion_llama.model.steps import Begun, Passage, PlainStepper, Stepper
 from emotion_llama.model.together import Question, Told, write_together
 from emotion_llama.prompt import Layout
 
@@ -65,7 +64,7 @@ class ClipReader:
     The model is put in evaluation mode. Labels are scored with the end token as soon as one of them has several tokens,
     so that a label cannot win by being the start of another; where every label is one token the choice is made at that
     token, the end adds next to nothing, and it is left out: one forward pass decides. `end` overrides this.
-    `stepper`: what writes texts on, by default the model itself; it scores no labels.
+    `stepper`: what runs the language model, by default the library that it was trained with.
     """
 
     def __init__(
@@ -98,8 +97,9 @@ class ClipReader:
         features = self.processor.complete(features)
         prompt = self.processor.render("emotion", (), transcript, features)
         ids = self.processor.token_ids(prompt.prefix)
-        cache = DynamicCache(config=self.model.config.text_config)
-        self.model(**self._inputs(ids, features), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        empty = DynamicCache(config=self.model.config.text_config)
+        passage = Passage(self.model.embed(**self._inputs(ids, features)), 0)
+        _, cache = self.stepper.read(passage, empty, [len(ids) - 1])
         return ClipPrefix(dict(features), transcript, cache, len(ids))
 
     @torch.inference_mode()
@@ -176,9 +176,8 @@ class ClipReader:
     def begin(self, prefix: ClipPrefix, question: Question) -> Begun:
         """Read a question about a clip. Raises `ModelError` where clip and question are longer than the model reads."""
         ids = self._suffix_ids(prefix, question.task, question.labels, question.clues)
-        cache = _fork(prefix.cache)
-        inputs = torch.tensor([ids], device=self.model.device)
-        logits = self.model(input_ids=inputs, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
+        passage = Passage(self._words(ids), prefix.length)
+        (logits,), cache = self.stepper.read(passage, prefix.cache, [len(ids) - 1])
         drafts = [[*self.processor.answer_ids(text), self.processor.end_id] for text in question.drafts]
         return Begun(cache, prefix.length + len(ids), logits, question.max_new_tokens, Drafts([*drafts, ids]))
 
@@ -221,19 +220,14 @@ class ClipReader:
 
     def _packed_logp(self, prefix: ClipPrefix, packed: Packed) -> tuple[Tensor, dict[int, int]]:
         """Give log-probabilities (W, V) at the W places that predict something, and each place's row."""
-        device, dtype = self.model.device, self.model.get_input_embeddings().weight.dtype
         wanted = sorted({place for suffix in packed.places for run in suffix for place in run})
-        sees = torch.cat([torch.ones(len(packed.ids), prefix.length, dtype=torch.bool), packed.sees], 1)
-        mask = torch.zeros(sees.shape, dtype=dtype).masked_fill(~sees, torch.finfo(dtype).min)
-        outputs = self.model(
-            input_ids=torch.tensor([packed.ids], device=device),
-            attention_mask=mask[None, None].to(device),  # (1, 1, P, prefix + P)
-            position_ids=torch.tensor([packed.positions], device=device),
-            past_key_values=_fork(prefix.cache),
-            use_cache=True,
-            logits_to_keep=torch.tensor(wanted, device=device),
-        )
-        return outputs.logits[0].float().log_softmax(-1), {place: row for row, place in enumerate(wanted)}
+        passage = Passage(self._words(packed.ids), prefix.length, torch.tensor(packed.positions), packed.sees)
+        logits, _ = self.stepper.read(passage, prefix.cache, wanted)
+        return logits.float().log_softmax(-1), {place: row for row, place in enumerate(wanted)}
+
+    def _words(self, ids: Sequence[int]) -> Tensor:
+        embeds: Tensor = self.model.embed(torch.tensor([ids], device=self.model.device))  # (1, T, D)
+        return embeds
 
     def _full_logp(self, ids: list[int], answer: list[int], features: Features) -> Tensor:
         """Give log-probabilities (answer tokens, V) after a full forward over prompt and answer."""
@@ -274,10 +268,3 @@ def _likelihoods(
 
 def _first_mass(logp: Tensor, answers: Sequence[Sequence[int]]) -> float:
     return float(logp[sorted({answer[0] for answer in answers})].exp().sum())
-
-
-def _fork(cache: DynamicCache) -> DynamicCache:
-    """Share the cached tensors: a fork that grows makes new ones, the original stays as it was."""
-    fork = copy.copy(cache)
-    fork.layers = [copy.copy(layer) for layer in cache.layers]
-    return fork

@@ -1,7 +1,9 @@
-"""Some more tokens for each of several texts: how the language model goes on from what it has read."""
+"""How the language model goes on from what it has read: by more of a prompt, or by some more tokens of each of several
+texts that it writes."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,6 +15,31 @@ from transformers import DynamicCache
 
 from emotion_llama.model.drafts import Drafts
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
+
+
+@dataclass(frozen=True)
+class Passage:
+    """P tokens of one prompt, to be read at once.
+
+    `embeds` (1, P, D): what the language model gets for them. `start`: tokens before them. Where they are not one text,
+    `positions` (P,) says where in its text each stands, and `sees` (P, P) bool which tokens of the passage it sees (all
+    see what was read before).
+    """
+
+    embeds: Tensor
+    start: int
+    positions: Tensor | None = None
+    sees: Tensor | None = None
+
+    def placed(self) -> Tensor:
+        """Position of each token (P,)."""
+        return torch.arange(self.start, self.start + self.embeds.shape[1]) if self.positions is None else self.positions
+
+    def seen(self) -> Tensor:
+        """Which of all tokens each one sees (P, start + P)."""
+        count = self.embeds.shape[1]
+        own = torch.ones(count, count, dtype=torch.bool).tril() if self.sees is None else self.sees
+        return torch.cat([torch.ones(count, self.start, dtype=torch.bool), own], 1)
 
 
 @dataclass(frozen=True)
@@ -43,11 +70,18 @@ class Steps(Protocol):
 
 
 class Stepper(Protocol):
-    """What writes texts on, behind what the model has read."""
+    """What runs the language model: reads a prompt on, writes texts on."""
 
     @property
     def bytes_a_weight(self) -> tuple[float, float]:
         """Bytes that a weight of the layers takes, and one of the output layer."""
+
+    def read(self, passage: Passage, behind: DynamicCache, wanted: Sequence[int]) -> tuple[Tensor, DynamicCache]:
+        """Read a passage behind what is in a cache, which stays as it is.
+
+        Gives the logits (W, V) behind the wanted tokens of the passage, in float32 or as the model was loaded, and the
+        cache behind it.
+        """
 
     def joins(self, begun: Sequence[Begun]) -> bool:
         """Whether these can be written side by side."""
@@ -67,6 +101,23 @@ class PlainStepper:
         """Bytes of a weight as the model was loaded."""
         size = next(self.model.get_output_embeddings().parameters()).element_size()
         return size, size
+
+    def read(self, passage: Passage, behind: DynamicCache, wanted: Sequence[int]) -> tuple[Tensor, DynamicCache]:
+        """Read a passage."""
+        device, dtype, cache, mask = self.model.device, passage.embeds.dtype, _fork(behind), None
+        if passage.sees is not None:
+            sees = passage.seen()
+            mask = torch.zeros(sees.shape, dtype=dtype).masked_fill(~sees, torch.finfo(dtype).min)
+            mask = mask[None, None].to(device)  # (1, 1, P, start + P)
+        logits: Tensor = self.model(
+            inputs_embeds=passage.embeds,
+            attention_mask=mask,
+            position_ids=passage.placed()[None].to(device),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=torch.tensor(wanted, device=device),
+        ).logits[0]
+        return logits, cache
 
     def joins(self, begun: Sequence[Begun]) -> bool:
         """A cache that forgets its beginning cannot be laid beside others."""
@@ -122,6 +173,13 @@ def side_by_side(begun: Sequence[Begun], layer: int, name: str) -> Tensor:
     return torch.cat([
         pad(getattr(one.cache.layers[layer], name), (0, 0, longest - one.length, 0)) for one in begun
     ])  # fmt: skip
+
+
+def _fork(cache: DynamicCache) -> DynamicCache:
+    """Share the cached tensors: a fork that grows makes new ones, the original stays as it was."""
+    fork = copy.copy(cache)
+    fork.layers = [copy.copy(layer) for layer in cache.layers]
+    return fork
 
 
 def _joint(begun: Sequence[Begun]) -> DynamicCache:

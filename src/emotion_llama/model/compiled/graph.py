@@ -1,4 +1,4 @@
-"""The language model's step as a graph of OpenVINO: L tokens for each of B texts in, the logits behind them out.
+"""The language model as a graph of OpenVINO: L tokens for each of B texts in, the logits behind some of them out.
 
 The graph holds the keys and values of all texts itself, under the names that `state_name` gives.
 """
@@ -22,10 +22,10 @@ from transformers.integrations.sdpa_attention import repeat_kv
 
 from emotion_llama.errors import UsageError
 
-INPUTS = ("tokens", "positions", "mask")
+INPUTS = ("embeds", "positions", "mask", "wanted")
 ROWS = "rows"
-"""The graph's inputs: tokens and positions (B, L), an additive mask (B, 1, L, T + L), and which rows of the last step
-its rows are (B,)."""
+"""The graph's inputs: embedded tokens (B, L, D), positions (B, L), an additive mask (B, 1, L, T + L), places among all
+B · L tokens whose logits are wanted (W,), and which rows of the last step its rows are (B,)."""
 
 LOGITS = "logits"
 ATTENTION = "emotion-llama-compiled"
@@ -54,7 +54,8 @@ def step_graph(language_model: PreTrainedModel) -> ov.Model:
     AttentionInterface.register(ATTENTION, _attention)
     twin.set_attn_implementation(ATTENTION)
     past = [torch.zeros(1, heads, 2, width) for _ in range(2 * len(layers))]
-    example = (torch.tensor([[0]]), torch.tensor([[2]]), torch.zeros(1, 1, 1, 3), *past)
+    embeds = torch.zeros(1, 2, config.hidden_size)
+    example = (embeds, torch.tensor([[2, 3]]), torch.zeros(1, 1, 2, 4), torch.tensor([0]), *past)
     with torch.no_grad(), warnings.catch_warnings():
         # what the tracer warns of are checks of shapes that hold for every step
         warnings.simplefilter("ignore", torch.jit._trace.TracerWarning)
@@ -63,7 +64,7 @@ def step_graph(language_model: PreTrainedModel) -> ov.Model:
         )
     frontend = FrontEndManager().load_by_framework("pytorch")
     graph = frontend.convert(frontend.load(decoder))
-    _name(graph, len(layers), heads, width)
+    _name(graph, len(layers), heads, width, config.hidden_size)
     _make_stateful(graph, len(layers), heads, width)
     return graph
 
@@ -76,20 +77,23 @@ class _Step(nn.Module):
         self.model = language_model
         self.cache_config = language_model.config
 
-    def forward(self, tokens: Tensor, positions: Tensor, mask: Tensor, *past: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        self, embeds: Tensor, positions: Tensor, mask: Tensor, wanted: Tensor, *past: Tensor
+    ) -> tuple[Tensor, ...]:
         cache = DynamicCache(config=self.cache_config)
         for index, layer in enumerate(cache.layers):
             layer.keys, layer.values = past[2 * index], past[2 * index + 1]
             layer.dtype, layer.device, layer.is_initialized = torch.float32, torch.device("cpu"), True
         hidden = self.model.get_decoder()(
-            inputs_embeds=self.model.get_input_embeddings()(tokens),
+            inputs_embeds=embeds,
             attention_mask=mask,
             position_ids=positions,
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
         kept = [part for layer in cache.layers for part in (layer.keys, layer.values)]
-        return (self.model.get_output_embeddings()(hidden), *kept)
+        chosen = hidden.flatten(0, 1).index_select(0, wanted)  # (W, D)
+        return (self.model.get_output_embeddings()(chosen), *kept)
 
 
 def _attention(
@@ -113,12 +117,12 @@ def _present(layer: int, part: str) -> str:
     return f"present.{layer}.{part}"
 
 
-def _name(graph: ov.Model, layers: int, heads: int, width: int) -> None:
+def _name(graph: ov.Model, layers: int, heads: int, width: int, hidden: int) -> None:
     """Give inputs and outputs their names and shapes of any batch and length."""
     parts = [(layer, part) for layer in range(layers) for part in ("keys", "values")]
     for port, name in zip(graph.outputs, [LOGITS, *(_present(*one) for one in parts)], strict=True):
         port.get_tensor().set_names({name})
-    shapes = [[-1, -1], [-1, -1], [-1, 1, -1, -1], *([-1, heads, -1, width] for _ in parts)]
+    shapes = [[-1, -1, hidden], [-1, -1], [-1, 1, -1, -1], [-1], *([-1, heads, -1, width] for _ in parts)]
     for port, name, shape in zip(graph.inputs, [*INPUTS, *(_past(*one) for one in parts)], shapes, strict=True):
         port.get_tensor().set_names({name})
         port.get_node().set_friendly_name(name)
@@ -142,8 +146,8 @@ def _make_stateful(graph: ov.Model, layers: int, heads: int, width: int) -> None
     passes = Manager()
     passes.register_pass(MakeStateful({_past(*one): _present(*one) for one in parts}))
     passes.run_passes(graph)
-    tokens = graph.input(INPUTS[0]).get_node()
-    batch = op.gather(op.shape_of(tokens), op.constant(np.array([0], np.int64)), op.constant(np.int64(0)))
+    embeds = graph.input(INPUTS[0]).get_node()
+    batch = op.gather(op.shape_of(embeds), op.constant(np.array([0], np.int64)), op.constant(np.int64(0)))
     empty = op.concat([batch, op.constant(np.array([heads, 0, width], np.int64))], 0)
     for node in graph.get_ops():
         if node.get_type_name() == "ReadValue":  # what it holds before anything was read: nothing

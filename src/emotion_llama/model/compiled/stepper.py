@@ -1,4 +1,4 @@
-"""Texts written on by a compiled graph."""
+"""Prompts read and texts written by a compiled graph."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from typing import Any
 import numpy as np
 import openvino as ov
 import torch
-from torch import Tensor
-from transformers import PreTrainedModel
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedModel
 
 from emotion_llama.model.compiled.graph import INPUTS, LOGITS, ROWS, state_name
 from emotion_llama.model.compiled.store import stored_graph
 from emotion_llama.model.compiled.weights import GROUP, Quantize
-from emotion_llama.model.steps import Begun, Steps, side_by_side, unpadded
+from emotion_llama.model.steps import Begun, Passage, Steps, side_by_side, unpadded
 
 _HIDDEN = np.finfo(np.float32).min
 """Added to what a token does not see."""
 
 
 class CompiledStepper:
-    """Writes on by a graph of the same weights (`quantize` `None`), or of weights in fewer bits. One thread at a time.
+    """Runs a graph of the same weights (`quantize` `None`), or of weights in fewer bits. One thread at a time.
 
-    `folder`: where graphs are kept. The graph is made or read at the first text.
+    `folder`: where graphs are kept. The graph is made or read when it is first needed.
     """
 
     def __init__(
@@ -44,17 +45,35 @@ class CompiledStepper:
     def bytes_a_weight(self) -> tuple[float, float]:
         """Bytes of a weight, with its share of the scale and the zero point of its group."""
         plain = 2.0 if self._options["INFERENCE_PRECISION_HINT"] == "bf16" else 4.0
-        sizes = {None: (plain, plain), "int8": (1.0, 1.0), "int4": (0.5 + 4.5 / GROUP, 1.0)}
+        in_8 = 1.0 + 4.0 / GROUP
+        sizes = {None: (plain, plain), "int8": (in_8, in_8), "int4": (0.5 + 4.5 / GROUP, in_8)}
         return sizes[self.quantize]
 
     @cached_property
-    def _request(self) -> Any:
+    def _compiled(self) -> Any:
         file = stored_graph(self._language_model, self.quantize, self._folder)
-        return ov.Core().compile_model(file, "CPU", self._options).create_infer_request()
+        return ov.Core().compile_model(file, "CPU", self._options)
+
+    @cached_property
+    def _reading(self) -> Any:
+        return self._compiled.create_infer_request()
+
+    @cached_property
+    def _writing(self) -> Any:
+        """Of its own: a question can be read while texts are under way."""
+        return self._compiled.create_infer_request()
 
     def warm(self) -> None:
         """Read or make the graph now."""
-        _ = self._request
+        _ = self._compiled
+
+    def read(self, passage: Passage, behind: DynamicCache, wanted: Sequence[int]) -> tuple[Tensor, DynamicCache]:
+        """Read a passage."""
+        layers = [(layer.keys, layer.values) for layer in behind.layers if layer.is_initialized]
+        _begin(self._reading, layers)
+        mask = torch.where(passage.seen(), 0.0, float(_HIDDEN))
+        logits = _infer(self._reading, passage.embeds, passage.placed()[None].numpy(), mask.numpy()[None, None], wanted)
+        return logits, _cache(self._reading, len(behind.layers))
 
     def joins(self, begun: Sequence[Begun]) -> bool:
         """The graph keeps all that was read: any texts can be written side by side."""
@@ -62,21 +81,17 @@ class CompiledStepper:
 
     def start(self, begun: Sequence[Begun]) -> Steps:
         """Begin to write; what was begun before on the same graph is forgotten."""
-        return _CompiledSteps(self._request, begun)
+        return _CompiledSteps(self._writing, self._language_model.get_input_embeddings(), begun)
 
 
 class _CompiledSteps:
-    def __init__(self, request: Any, begun: Sequence[Begun]) -> None:
-        self._request = request
+    def __init__(self, request: Any, embedding: nn.Module, begun: Sequence[Begun]) -> None:
+        self._request, self._embedding = request, embedding
         lengths = torch.tensor([one.length for one in begun])
         self._lengths = lengths.numpy()
         self._mask = np.where(unpadded(lengths).numpy(), np.float32(0), _HIDDEN)  # (B, T)
-        request.reset_state()
-        states = {state.name: state for state in request.query_state()}
-        for layer in range(len(begun[0].cache.layers)):
-            for part in ("keys", "values"):
-                rows = side_by_side(begun, layer, part).float().contiguous()
-                states[state_name(layer, part)].state = ov.Tensor(rows.numpy())
+        parts = ("keys", "values")
+        _begin(request, [[side_by_side(begun, n, part) for part in parts] for n in range(len(begun[0].cache.layers))])
 
     def next(self, tokens: Sequence[Sequence[int]], rows: Sequence[int]) -> Tensor:
         chosen, count = np.asarray(rows, np.int32), len(tokens[0])
@@ -90,18 +105,49 @@ class _CompiledSteps:
             ],
             2,
         )  # (B, L, T + L)
-        tokens_in, positions_in, mask_in = INPUTS
-        found = self._request.infer({
-            tokens_in: np.asarray(tokens, np.int64),
-            positions_in: self._lengths[:, None] + np.arange(count),
-            mask_in: np.ascontiguousarray(mask[:, None]),
-            ROWS: chosen,
-        })  # fmt: skip
+        embeds = self._embedding(torch.tensor(tokens))
+        positions = self._lengths[:, None] + np.arange(count)
+        logits = _infer(self._request, embeds, positions, mask[:, None], range(len(rows) * count), chosen)
         self._mask = np.pad(past, ((0, 0), (0, count)))
         self._lengths = self._lengths + count
-        return torch.from_numpy(found[LOGITS])
+        return logits.reshape(len(rows), count, -1)
 
     def forget(self, counts: Sequence[int]) -> None:
         forgotten, width = np.asarray(counts), self._mask.shape[1]
         self._mask = np.where(np.arange(width) < width - forgotten[:, None], self._mask, _HIDDEN)
         self._lengths = self._lengths - forgotten
+
+
+def _begin(request: Any, layers: Sequence[Sequence[Tensor]]) -> None:
+    """Forget what was read before; go on behind these keys and values (B, heads, T, width), where there are any."""
+    request.reset_state()
+    states = {state.name: state for state in request.query_state()} if layers else {}
+    for number, layer in enumerate(layers):
+        for part, rows in zip(("keys", "values"), layer, strict=True):
+            states[state_name(number, part)].state = ov.Tensor(rows.float().contiguous().numpy())
+
+
+def _cache(request: Any, layers: int) -> DynamicCache:
+    """What the graph holds now, as the library keeps it."""
+    states, cache = {state.name: state for state in request.query_state()}, DynamicCache()
+    for number in range(layers):
+        keys, values = (
+            torch.from_numpy(states[state_name(number, part)].state.data.copy()) for part in ("keys", "values")
+        )
+        cache.update(keys, values, number)
+    return cache
+
+
+def _infer(
+    request: Any,
+    embeds: Tensor,
+    positions: NDArray[np.int64],
+    mask: NDArray[np.float32],
+    wanted: Sequence[int],
+    rows: NDArray[np.int32] | None = None,
+) -> Tensor:
+    """Logits (W, V)."""
+    given = (embeds.float().numpy(), positions, np.ascontiguousarray(mask), np.asarray(wanted, np.int64))
+    kept = np.arange(len(embeds), dtype=np.int32) if rows is None else rows
+    found = request.infer({**dict(zip(INPUTS, given, strict=True)), ROWS: kept})
+    return torch.from_numpy(found[LOGITS])

@@ -18,7 +18,7 @@ from emotion_llama.errors import OutputError
 from emotion_llama.model.compiled.graph import step_graph
 from emotion_llama.model.compiled.weights import Quantize, join_products, quantise
 
-FORM = 1
+FORM = 3
 """Of the graphs; another number makes them anew."""
 
 

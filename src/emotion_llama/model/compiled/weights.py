@@ -13,14 +13,14 @@ from openvino import opset13 as op
 Quantize = Literal["int8", "int4"]
 
 GROUP = 32
-"""Weights that share a scale and a zero point in four bits."""
+"""Weights that share a scale, and in four bits a zero point."""
 
 
 def quantise(graph: ov.Model, quantize: Quantize) -> None:
-    """Store the weights of all matrix products in 8 bits with a scale a row, or in 4 with one for each 32.
+    """Store the weights of all matrix products in 8 or 4 bits, with a scale for each 32.
 
-    The output layer stays at 8 bits, as does a layer whose width is no multiple of 32: a word is chosen there, and its
-    rounding shows in the text at once.
+    The output layer stays at 8 bits: a word is chosen there, and its rounding shows in the text at once. So does a
+    layer whose width is no multiple of 32; it gets one scale a row.
     """
     products = list(_products(graph))
     for product, values in products:
@@ -63,9 +63,11 @@ def _products(graph: ov.Model) -> Iterator[tuple[Any, NDArray[np.float32]]]:
 
 
 def _in_eight_bits(values: NDArray[np.float32]) -> Any:
-    scale = _no_zero(np.abs(values).max(1, keepdims=True) / 127)  # (out, 1)
-    whole = np.rint(values / scale).astype(np.int8)
-    return op.multiply(op.convert(op.constant(whole, ov.Type.i8), "f32"), op.constant(scale))
+    grouped = values if values.shape[1] % GROUP else values.reshape(len(values), -1, GROUP)  # (out, groups, 32)
+    scale = _no_zero(np.abs(grouped).max(-1, keepdims=True) / 127)
+    whole = np.rint(grouped / scale).astype(np.int8)
+    product = op.multiply(op.convert(op.constant(whole, ov.Type.i8), "f32"), op.constant(scale))
+    return product if grouped is values else _as_rows(product, values)
 
 
 def _in_four_bits(values: NDArray[np.float32]) -> Any:
@@ -75,8 +77,11 @@ def _in_four_bits(values: NDArray[np.float32]) -> Any:
     zero = np.rint(-low / scale)
     whole = np.clip(np.rint(grouped / scale) + zero, 0, 15)
     shifted = op.subtract(op.convert(_packed(whole), "f32"), op.convert(_packed(zero), "f32"))
-    shape = op.constant(np.array(values.shape, np.int64))
-    return op.reshape(op.multiply(shifted, op.constant(scale)), shape, False)
+    return _as_rows(op.multiply(shifted, op.constant(scale)), values)
+
+
+def _as_rows(grouped: Any, values: NDArray[np.float32]) -> Any:
+    return op.reshape(grouped, op.constant(np.array(values.shape, np.int64)), False)
 
 
 def _packed(values: NDArray[np.float32]) -> Any:
