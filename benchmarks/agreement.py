@@ -3,8 +3,9 @@
     python benchmarks/agreement.py [CLIP_OR_FOLDER …] [--count 50] [--rounds 3] [--json docs/agreement.json]
 
 Recordings, or lists of them (without any: cuts of the sample recordings), are looked at and encoded once. Then each
-way scores the labels of every clip, with 4 label orders and with one. What is compared is what a user gets:
-calibrated probabilities, the heads' opinions in them. The ways are timed in turn, round after round.
+way scores the labels of every clip, one by one and eight together, with 4 label orders and with one. What is compared
+is what a user gets: calibrated probabilities, the heads' opinions in them. The ways are timed in turn, round after
+round.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from emotion_llama.analyze.analyzer import EmotionLlama
 from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.analyze.inputs import find_clips
 from emotion_llama.analyze.preset import load_preset
-from emotion_llama.analyze.scoring import Inputs, score_labels
+from emotion_llama.analyze.scoring import Inputs, score_labels_together
 from emotion_llama.bench.clips import asked_of
 from emotion_llama.bench.figures import Machine, Part
 from emotion_llama.bench.machine import describe
@@ -38,6 +39,10 @@ CLEAR = 0.05
 """Where the two likeliest labels are further apart than this, rounding must not change the answer."""
 
 ORDERS = (4, 1)
+TOGETHER = 8
+
+Way = tuple[ClipReader, int]
+"""A reader, and how many clips it reads together."""
 
 
 class Agreement(Part):
@@ -82,26 +87,30 @@ def compared(exact: NDArray[np.float64], found: NDArray[np.float64], clips_s: Se
 
 
 def chances(
-    reader: ClipReader, calibration: Calibration, inputs: Sequence[Inputs], orders: int = ORDERS[0]
+    way: Way, calibration: Calibration, inputs: Sequence[Inputs], orders: int = ORDERS[0]
 ) -> NDArray[np.float64]:
     """Give the probabilities (clips, labels) of clips that are encoded."""
-    settings = AnalyzeSettings(tasks=("emotion",), label_orders=orders)
-    found = [score_labels(reader, calibration, one, settings).probabilities for one in inputs]
+    (reader, together), settings = way, AnalyzeSettings(tasks=("emotion",), label_orders=orders)
+    found = [
+        one.probabilities
+        for batch in (inputs[place : place + together] for place in range(0, len(inputs), together))
+        for one in score_labels_together(reader, calibration, batch, settings)
+    ]
     return np.array([[one[label] for label in settings.labels] for one in found], np.float64)
 
 
 def measure(
-    ways: dict[str, ClipReader], calibration: Calibration, inputs: Sequence[Inputs], rounds: int
+    ways: dict[str, Way], calibration: Calibration, inputs: Sequence[Inputs], rounds: int
 ) -> dict[str, Agreement]:
     """Compare all ways with the first one."""
-    found = {name: chances(reader, calibration, inputs) for name, reader in ways.items()}  # warms them up, too
-    timed_clips = inputs[:12]
+    found = {name: chances(way, calibration, inputs) for name, way in ways.items()}  # warms them up, too
+    timed_clips = inputs[:16]
     sides = []
-    for reader in ways.values():
+    for way in ways.values():
         for orders in ORDERS:
-            chances(reader, calibration, timed_clips[:1], orders)  # the prior of these orders
+            chances(way, calibration, timed_clips[:1], orders)  # the prior of these orders
             sides.append(
-                lambda r=reader, o=orders: timed(lambda: chances(r, calibration, timed_clips, o), "cpu")  # type: ignore[misc]
+                lambda r=way, o=orders: timed(lambda: chances(r, calibration, timed_clips, o), "cpu")  # type: ignore[misc]
             )
     spent_s = [len(timed_clips) / median(each) for each in in_turn(sides, rounds)]
     exact = next(iter(found.values()))
@@ -131,10 +140,13 @@ def main() -> None:
     for clip in track(clips, "clips"):
         inputs = asked_of(model, clip)[1]
         groups.setdefault(", ".join(inputs.present), []).append(inputs)
-    ways: dict[str, ClipReader] = {}
+    ways: dict[str, Way] = {}
     for dtype in dict.fromkeys(("float32", machine.dtype)):
         one = load_preset(asked.model, device="cpu", dtype=dtype, threads=None)
-        ways |= {f"{name}, {dtype}": reader for name, reader in ways_of(one.load_reader(), one).items()}
+        for name, reader in ways_of(one.load_reader(), one).items():
+            if dtype != machine.dtype and name.startswith("int"):
+                continue  # nobody would
+            ways |= {f"{name}, {dtype}": (reader, 1), f"{name}, {dtype}, {TOGETHER} together": (reader, TOGETHER)}
     found = Agreements(
         **machine.model_dump(),
         clips={name: len(some) for name, some in groups.items()},

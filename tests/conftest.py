@@ -117,6 +117,14 @@ def nano(model_name: str) -> EmotionLlama:
 
 
 @pytest.fixture(scope="session")
+def exact(model_name: str) -> EmotionLlama:
+    """The real model in float32: in bfloat16 two words can be equally likely, and then the batch decides."""
+    import emotion_llama as el
+
+    return el.load(model_name, device="cpu", dtype="float32", threads=1)
+
+
+@pytest.fixture(scope="session")
 def faces_picture(model_name: str) -> Path:
     """A photograph with several faces."""
     from emotion_llama import assets

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from emotion_llama.analyze.answers import Answers, ask, clues_for
+from emotion_llama.analyze.answers import Answers, Encoded, clues_for, score, write
 from emotion_llama.analyze.calibration import Calibration, Opinions, RiskPoint
 from emotion_llama.analyze.perceive import Percept, Stopwatch, present_inputs
 from emotion_llama.analyze.scoring import OPEN_VOCABULARY, PROMPT_WORDS, Inputs, shortened
@@ -36,20 +36,20 @@ class FakeReader:
         self.scores, self.priors, self.text = scores, prior or {}, text
         self.calls: list[tuple[Any, ...]] = []
 
-    def read(self, features: Any, transcript: str | None) -> ClipPrefix:
-        self.calls.append(("read", transcript))
-        return ClipPrefix(features, transcript, None, 1)  # type: ignore[arg-type]
+    def read_together(self, clips: Sequence[tuple[Any, str | None]]) -> list[ClipPrefix]:
+        self.calls += [("read", transcript) for _, transcript in clips]
+        return [ClipPrefix(features, transcript, None, 1) for features, transcript in clips]  # type: ignore[arg-type]
 
     def _likelihoods(self, labels: Sequence[str], values: dict[str, float]) -> LabelLikelihoods:
         mean = np.array([values.get(label, -9.0) for label in labels])
         return LabelLikelihoods(tuple(labels), (tuple(labels),), mean[None], mean, 0.03, 0.8, False)
 
-    def score(
-        self, prefix: ClipPrefix, labels: Sequence[str], *, orders: int, seed: int, phrasing: int
-    ) -> LabelLikelihoods:
+    def score_together(
+        self, prefixes: Sequence[ClipPrefix], labels: Sequence[str], *, orders: int, seed: int, phrasing: int
+    ) -> list[LabelLikelihoods]:
         self.calls.append(("score", tuple(labels), orders, seed))
         self.phrasings = [phrasing]
-        return self._likelihoods(labels, self.scores)
+        return [self._likelihoods(labels, self.scores) for _ in prefixes]
 
     def prior(self, labels: Sequence[str], *, orders: int, seed: int, phrasing: int) -> LabelLikelihoods:
         self.phrasings.append(phrasing)
@@ -58,9 +58,9 @@ class FakeReader:
     def prompt(self, prefix: ClipPrefix, task: str, labels: Sequence[str], clues: Any, phrasing: int) -> str:
         return f"[{task}] {','.join(labels)} ({phrasing})"
 
-    def begin(self, prefix: ClipPrefix, question: Question) -> Question:
-        self.calls.append(("answer", question.task, question.labels, question.clues))
-        return question
+    def begin_together(self, asked: Sequence[tuple[ClipPrefix, Question]]) -> list[Question]:
+        self.calls += [("answer", one.task, one.labels, one.clues) for _, one in asked]
+        return [question for _, question in asked]
 
     def write(self, begun: Sequence[Question], told: Told) -> list[str]:
         for number in range(len(begun)):
@@ -68,7 +68,7 @@ class FakeReader:
         return [self.text] * len(begun)
 
     def answer(self, prefix: ClipPrefix, question: Question) -> str:
-        return self.write([self.begin(prefix, question)], lambda number, piece: True)[0]
+        return self.write(self.begin_together([(prefix, question)]), lambda number, piece: True)[0]
 
 
 def answers(
@@ -81,7 +81,21 @@ def answers(
     chosen = AnalyzeSettings.model_validate(settings)
     there = tuple(name for name, is_there in present_inputs(percept, chosen).items() if is_there)
     inputs = Inputs({}, percept.transcript.text, there, (), opinions or {})
-    return ask(reader, calibration or Calibration(), percept, inputs, chosen, Stopwatch())  # type: ignore[arg-type]
+    encoded = Encoded(reader, calibration or Calibration(), percept, inputs, chosen, Stopwatch())  # type: ignore[arg-type]
+    return answered([encoded])[0]
+
+
+def answered(clips: Sequence[Encoded]) -> list[Answers]:
+    found = []
+    for scored in score(clips):
+        if isinstance(scored, Exception):
+            raise scored
+        found.append(scored)
+    written = write(found)
+    for one in written:
+        if isinstance(one, Exception):
+            raise one
+    return written  # type: ignore[return-value]
 
 
 def test_the_likeliest_label_wins_after_the_prior_is_taken_off(percept: Percept) -> None:
@@ -249,3 +263,39 @@ def test_clues_are_in_the_language_of_the_prompt(percept: Percept) -> None:
     assert len(clues) == len(english) > 0 and clues == clues_for(percept, "reason", "happy", "zh")
     assert not any(re.search("[A-Za-z]{3,}", clue) for clue in clues), clues
     assert any(clue.endswith("，支持这一判断") for clue in clues)
+
+
+class Brittle(FakeReader):
+    """Cannot read one clip, and not ask about another."""
+
+    def read_together(self, clips: Sequence[tuple[Any, str | None]]) -> list[ClipPrefix]:
+        if any(transcript == "unreadable" for _, transcript in clips):
+            raise UsageError("cannot be read")
+        return super().read_together(clips)
+
+    def begin_together(self, asked: Sequence[tuple[ClipPrefix, Question]]) -> list[Question]:
+        if any(clip.transcript == "too long" for clip, _ in asked):
+            raise UsageError("cannot be asked")
+        return super().begin_together(asked)
+
+
+def test_clips_are_asked_together_and_a_fault_with_one_costs_the_others_nothing(percept: Percept) -> None:
+    reader, both = Brittle({"happy": 0.0, "sad": -1.0}), ("happy", "sad")
+
+    def encoded(words: str, labels: tuple[str, ...] = both) -> Encoded:
+        settings = AnalyzeSettings(labels=labels, tasks=("reason",))
+        inputs = Inputs({}, words, ("text",), (), {})
+        return Encoded(reader, Calibration(), percept, inputs, settings, Stopwatch())  # type: ignore[arg-type]
+
+    well = [encoded("one"), encoded("two"), encoded("three", ("sad", "happy"))]
+    assert [one.emotion for one in answered(well)] == ["happy"] * 3
+    assert [call for call in reader.calls if call[0] == "read"] == [("read", "one"), ("read", "two"), ("read", "three")]
+    assert [call[1] for call in reader.calls if call[0] == "score"] == [both, ("sad", "happy")], (
+        "those with one question"
+    )
+    reader.calls.clear()
+    scored = score([encoded("one"), encoded("unreadable"), encoded("too long"), encoded("four")])
+    assert [type(one).__name__ for one in scored] == ["Scored", "UsageError", "Scored", "Scored"]
+    written = write([one for one in scored if not isinstance(one, Exception)])
+    assert [type(one).__name__ for one in written] == ["Answers", "UsageError", "Answers"]
+    assert write([]) == [] and score([]) == []

@@ -203,14 +203,6 @@ def _told_of(task: Any, named: Path | None) -> Any:
     return ClipFailure.of(clip.clip, MediaError(f"{clip.path}: broken"))
 
 
-@pytest.fixture(scope="module")
-def exact(model_name: str) -> EmotionLlama:
-    """The real model in float32: in bfloat16 two words can be equally likely, and then the batch decides."""
-    import emotion_llama as el
-
-    return el.load(model_name, device="cpu", dtype="float32", threads=1)
-
-
 @pytest.mark.weights
 @pytest.mark.slow
 @pytest.mark.timeout(900)

@@ -48,8 +48,7 @@ def test_texts_are_written_one_by_one_or_side_by_side(reader: ClipReader, asked:
         lambda _, a, k: calls.append(len(k.get("input_ids", k.get("inputs_embeds")))), with_kwargs=True
     )
     language.decode_s(reader, [asked, asked], 6, batch=2)
-    assert calls[:4] == [1] * 4, "two clips and two questions were read before"
-    assert set(calls[4:]) == {2}
+    assert set(calls) == {2}
     calls.clear()
     language.decode_s(reader, [asked, asked], 6, batch=1)
     assert set(calls) == {1}
@@ -65,27 +64,12 @@ def test_a_text_that_is_guessed_has_more_tokens_a_step(reader: ClipReader, asked
     assert language.tokens_a_step(reader, [guessed], 12) >= language.tokens_a_step(reader, [blank], 12) > 0
 
 
-def test_slower_decoding_is_seen(reader: ClipReader, asked: Asked, processor: Any, model: Any) -> None:
-    slow = ClipReader(_Slow(model), processor)  # type: ignore[arg-type]
-    assert language.decode_s(slow, [asked], 4, batch=1) > language.decode_s(reader, [asked], 4, batch=1)
-    assert language.first_piece_s(slow, asked) > 2 * 0.03
-
-
-class _Slow:
-    """A model that takes 30 ms longer for each call."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    def eval(self) -> _Slow:
-        return self
-
-    def __call__(self, *words: Any, **named: Any) -> Any:
-        time.sleep(0.03)
-        return self._model(*words, **named)
+def test_slower_decoding_is_seen(reader: ClipReader, asked: Asked) -> None:
+    usual_s = language.decode_s(reader, [asked], 4, batch=1)
+    decoder = reader.model.language_model.get_decoder()
+    decoder.register_forward_pre_hook(lambda *_: time.sleep(0.03))
+    assert language.decode_s(reader, [asked], 4, batch=1) > max(usual_s, 0.03 / 3)
+    assert language.first_piece_s(reader, asked) > 2 * 0.03
 
 
 def test_flop_are_those_that_torch_counts(reader: ClipReader, asked: Asked) -> None:

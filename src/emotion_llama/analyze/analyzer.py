@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from emotion_llama.analyze.answers import Answers, Scored, score, write
+from emotion_llama.analyze.answers import Answers, Encoded, score, write
 from emotion_llama.analyze.baseline import Baselines, Beside
 from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.analyze.feature_files import file_name, read_clip
@@ -41,6 +41,9 @@ from emotion_llama.model import checkpoint
 from emotion_llama.model.score import ClipReader
 from emotion_llama.settings import AnalyzeSettings
 from emotion_llama.timeline import PersonEmotion
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 FACE_OUTPUTS = ("local", "face_expressions", "face_view")
 """Encoder outputs of the face alone."""
@@ -173,7 +176,7 @@ class EmotionLlama:
         return Looked(question, beside, people, focus)
 
     def answer_together(self, clips: Sequence[Looked | Result]) -> list[Result | Exception]:
-        """The rest of `examine`, for several clips at once: labels one by one, texts side by side.
+        """The rest of `examine`, for several clips at once, side by side.
 
         What goes wrong with one clip takes its place; the others are not touched by it.
         """
@@ -277,22 +280,22 @@ class EmotionLlama:
 
     def _answers(self, clips: Sequence[LookedAt]) -> list[Answers | Exception]:
         """Ask the language model about several clips."""
-        scored: list[Scored | Exception] = []
+        encoded: list[Encoded | Exception] = []
         with ExitStack() as timing:
             for clip in clips:
                 try:
                     timing.enter_context(clip.watch.time("total"))
-                    scored.append(self._scored(clip))
+                    encoded.append(self._encoded(clip))
                 except Exception as error:  # a fault with one clip must not cost the others theirs
-                    scored.append(error)
-            written = iter(write([one for one in scored if not isinstance(one, Exception)]))
-        answers = [one if isinstance(one, Exception) else next(written) for one in scored]
+                    encoded.append(error)
+            scored = _in_place(encoded, score)
+            written = _in_place(scored, write)
         return [
             one if isinstance(one, Exception) else self._complete(one, clip)
-            for one, clip in zip(answers, clips, strict=True)
+            for one, clip in zip(written, clips, strict=True)
         ]
 
-    def _scored(self, clip: LookedAt) -> Scored:
+    def _encoded(self, clip: LookedAt) -> Encoded:
         with clip.watch.time("load model"):
             reader = self.reader.in_layout(clip.settings.layout)
         groups = reader.model.config.groups
@@ -301,11 +304,19 @@ class EmotionLlama:
         inputs = Inputs.of(features, clip.percept.transcript.text, there, groups)
         if clip.gated is not None:
             inputs = inputs.only(inputs.present)
-        return score(reader, self.calibration, clip.percept, inputs, clip.settings, clip.watch)
+        return Encoded(reader, self.calibration, clip.percept, inputs, clip.settings, clip.watch)
 
     def _complete(self, answers: Answers, clip: LookedAt) -> Answers:
         reasons = clip.gated.reasons if clip.gated is not None else {}
         return replace(answers, present=clip.present, trained=self.trained, released=self.parts.released, gated=reasons)
+
+
+def _in_place(
+    clips: Sequence[Given | Exception], work: Callable[[Sequence[Given]], Sequence[Made | Exception]]
+) -> list[Made | Exception]:
+    """Do the work on those that did not fail before."""
+    made = iter(work([one for one in clips if not isinstance(one, Exception)]))
+    return [one if isinstance(one, Exception) else next(made) for one in clips]
 
 
 def without_own(encoded: Features, baseline: PersonBaseline, population: Features) -> Features:

@@ -11,7 +11,14 @@ from emotion_llama.analyze.attribution import attribute
 from emotion_llama.analyze.calibration import Calibration
 from emotion_llama.analyze.perceive import Percept, Stopwatch
 from emotion_llama.analyze.preset import TRAINED_LABELS
-from emotion_llama.analyze.scoring import OPEN_VOCABULARY, Inputs, LabelChances, blank_probabilities, score_labels
+from emotion_llama.analyze.scoring import (
+    OPEN_VOCABULARY,
+    Inputs,
+    LabelChances,
+    blank_probabilities,
+    score_labels,
+    score_labels_together,
+)
 from emotion_llama.answer import parse_emotion, parse_last_word, parse_open
 from emotion_llama.clip import Attribution, LabelScores, Modality, Task
 from emotion_llama.model.score import ClipPrefix, ClipReader, label_orders
@@ -68,6 +75,18 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """A clip that the language model is to be asked about, with what is asked and the watch that times it."""
+
+    reader: ClipReader
+    calibration: Calibration
+    percept: Percept
+    inputs: Inputs
+    settings: AnalyzeSettings
+    watch: Stopwatch
+
+
+@dataclass(frozen=True)
 class Scored:
     """A clip that the language model has read and whose labels are scored: what its texts are asked from.
 
@@ -114,45 +133,56 @@ class Scored:
         }
 
 
-def ask(
-    reader: ClipReader,
-    calibration: Calibration,
-    percept: Percept,
-    inputs: Inputs,
-    settings: AnalyzeSettings,
-    watch: Stopwatch,
-) -> Answers:
-    """Score the asked labels and write the asked texts, all from one reading of the clip."""
-    (found,) = write([score(reader, calibration, percept, inputs, settings, watch)])
-    if isinstance(found, Exception):
-        raise found
-    return found
+def score(clips: Sequence[Encoded]) -> list[Scored | Exception]:
+    """Score the asked labels of several clips, and say what is to be written; a fault with one of them takes its place.
+
+    Clips of which the same is asked are read side by side. All have readers of one model.
+    """
+    alike: dict[object, list[int]] = {}
+    for place, clip in enumerate(clips):
+        asked = clip.settings
+        alike.setdefault((asked.layout, asked.labels, asked.label_orders, asked.seed, asked.phrasing), []).append(place)
+    found: dict[int, Scored | Exception] = {}
+    for places in alike.values():
+        found |= zip(places, _scored([clips[place] for place in places]), strict=True)
+    return [found[place] for place in range(len(clips))]
 
 
-def score(
-    reader: ClipReader,
-    calibration: Calibration,
-    percept: Percept,
-    inputs: Inputs,
-    settings: AnalyzeSettings,
-    watch: Stopwatch,
-) -> Scored:
-    """Score the asked labels, and say what is to be written.
+def _scored(clips: Sequence[Encoded]) -> list[Scored | Exception]:
+    first = clips[0]
+    try:
+        with ExitStack() as timing:
+            for clip in clips:
+                timing.enter_context(clip.watch.time("score labels"))
+            chances = score_labels_together(
+                first.reader, first.calibration, [clip.inputs for clip in clips], first.settings
+            )
+    except Exception as error:
+        if len(clips) > 1:  # whose fault it is shows when each is alone
+            return [found for clip in clips for found in _scored([clip])]
+        return [error]
+    return [_with_texts(clip, one) for clip, one in zip(clips, chances, strict=True)]
+
+
+def _with_texts(clip: Encoded, scored: LabelChances) -> Scored | Exception:
+    """Say what is to be written.
 
     Where the model is not as sure as `settings` ask for, the answer gets no `emotion` but two `candidates`, and no
     reason is written: there is nothing to give reasons for. Nor are texts where another language than the model's is
     asked for.
     """
+    reader, settings, watch = clip.reader, clip.settings, clip.watch
     asked = settings.labels or OPEN_VOCABULARY
-    with watch.time("score labels"):
-        scored = score_labels(reader, calibration, inputs, settings)
     likeliest = max(scored.probabilities, key=lambda label: scored.probabilities[label])
-    unsure = scored.probabilities[likeliest] < calibration.least_confidence(settings, inputs.present)
-    with watch.time("generate"):
-        written = _written(reader, scored.prefix, settings, asked)
-    best = _best(settings, written, asked, likeliest)
-    attribution = _attribution(reader, calibration, inputs, scored, settings, watch)
-    return Scored(reader, percept, inputs, settings, watch, scored, unsure, best, written, attribution)
+    unsure = scored.probabilities[likeliest] < clip.calibration.least_confidence(settings, clip.inputs.present)
+    try:
+        with watch.time("generate"):
+            written = _written(reader, scored.prefix, settings, asked)
+        best = _best(settings, written, asked, likeliest)
+        attribution = _attribution(clip, scored)
+    except Exception as error:
+        return error
+    return Scored(reader, clip.percept, clip.inputs, settings, watch, scored, unsure, best, written, attribution)
 
 
 def write(clips: Sequence[Scored]) -> list[Answers | Exception]:
@@ -161,8 +191,6 @@ def write(clips: Sequence[Scored]) -> list[Answers | Exception]:
     All have readers of one model. Each clip's watch gets its texts while they are written.
     """
     failed: dict[int, Exception] = {}
-    owners: list[tuple[int, Task]] = []
-    begun: list[Begun] = []
     texts: list[dict[Task, str]] = [dict(clip.written) for clip in clips]
 
     def told(number: int, piece: str) -> bool:
@@ -174,19 +202,34 @@ def write(clips: Sequence[Scored]) -> list[Answers | Exception]:
         return place not in failed
 
     with ExitStack() as timing:
-        for place, clip in enumerate(clips):
-            try:
-                timing.enter_context(clip.watch.time("generate"))
-                first = [(task, clip.reader.begin(clip.scores.prefix, one)) for task, one in clip.questions().items()]
-            except Exception as error:
-                failed[place] = error
-                continue
-            owners += [(place, task) for task, _ in first]
-            begun += [one for _, one in first]
+        for clip in clips:
+            timing.enter_context(clip.watch.time("generate"))
+        owners, begun = _begun(clips, failed)
         written = clips[0].reader.write(begun, told) if begun else []
         for (place, task), text in zip(owners, written, strict=True):
             texts[place][task] = text
     return [failed.get(place) or _answers(clip, texts[place]) for place, clip in enumerate(clips)]
+
+
+def _begun(clips: Sequence[Scored], failed: dict[int, Exception]) -> tuple[list[tuple[int, Task]], list[Begun]]:
+    """Read the questions of all clips side by side; gives whose each is. `failed` gets what cannot be asked."""
+    try:
+        asked = [(place, task, one) for place, clip in enumerate(clips) for task, one in clip.questions().items()]
+        read = clips[0].reader.begin_together([(clips[place].scores.prefix, one) for place, _, one in asked])
+        return [(place, task) for place, task, _ in asked], read
+    except Exception:  # whose fault it is shows when each is alone
+        alone = [_begun_alone(clip, place, failed) for place, clip in enumerate(clips)]
+        return [one for owners, _ in alone for one in owners], [one for _, begun in alone for one in begun]
+
+
+def _begun_alone(clip: Scored, place: int, failed: dict[int, Exception]) -> tuple[list[tuple[int, Task]], list[Begun]]:
+    try:
+        questions = clip.questions()
+        read = clip.reader.begin_together([(clip.scores.prefix, one) for one in questions.values()])
+    except Exception as error:
+        failed[place] = error
+        return [], []
+    return [(place, task) for task in questions], read
 
 
 def _answers(clip: Scored, texts: dict[Task, str]) -> Answers:
@@ -225,15 +268,9 @@ def _best(settings: AnalyzeSettings, written: Mapping[Task, str], asked: tuple[s
     return best
 
 
-def _attribution(
-    reader: ClipReader,
-    calibration: Calibration,
-    inputs: Inputs,
-    scored: LabelChances,
-    settings: AnalyzeSettings,
-    watch: Stopwatch,
-) -> Attribution | None:
+def _attribution(clip: Encoded, scored: LabelChances) -> Attribution | None:
     """Where asked for: what each input contributed to the likeliest label, from every set of them alone."""
+    reader, calibration, inputs, settings = clip.reader, clip.calibration, clip.inputs, clip.settings
     if not settings.attribution:
         return None
 
@@ -244,7 +281,7 @@ def _attribution(
             return blank_probabilities(reader, calibration, settings)
         return score_labels(reader, calibration, inputs.only(some), settings).probabilities
 
-    with watch.time("attribution"):
+    with clip.watch.time("attribution"):
         likeliest = max(scored.probabilities, key=lambda label: scored.probabilities[label])
         return attribute(likeliest, inputs.present, chances_of)
 

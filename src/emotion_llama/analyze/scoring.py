@@ -64,13 +64,32 @@ def score_labels(
     reader: ClipReader, calibration: Calibration, inputs: Inputs, settings: AnalyzeSettings
 ) -> LabelChances:
     """Read a clip and score the asked labels; opinions of heads count beside it as much as the calibration says."""
+    return score_labels_together(reader, calibration, [inputs], settings)[0]
+
+
+def score_labels_together(
+    reader: ClipReader, calibration: Calibration, clips: Sequence[Inputs], settings: AnalyzeSettings
+) -> list[LabelChances]:
+    """Do what `score_labels` does for several clips, side by side."""
     asked = settings.labels or OPEN_VOCABULARY
-    prefix = reader.read(inputs.features, shortened(inputs.transcript))
+    prefixes = reader.read_together([(one.features, shortened(one.transcript)) for one in clips])
     orders, seed, phrasing = settings.label_orders, settings.seed, settings.phrasing
-    likelihoods = reader.score(prefix, asked, orders=orders, seed=seed, phrasing=phrasing)
+    found = reader.score_together(prefixes, asked, orders=orders, seed=seed, phrasing=phrasing)
     prior = reader.prior(asked, orders=orders, seed=seed, phrasing=phrasing)
+    bias = dict(zip(asked, (float(x) for x in prior.mean), strict=True))
+    return [_chances(calibration, *one, bias, asked) for one in zip(clips, prefixes, found, strict=True)]
+
+
+def _chances(
+    calibration: Calibration,
+    inputs: Inputs,
+    prefix: ClipPrefix,
+    likelihoods: LabelLikelihoods,
+    bias: dict[str, float],
+    asked: Sequence[str],
+) -> LabelChances:
     raw = dict(zip(asked, (float(x) for x in likelihoods.mean), strict=True))
-    corrected = calibration.correct(raw, dict(zip(asked, (float(x) for x in prior.mean), strict=True)))
+    corrected = calibration.correct(raw, bias)
     return LabelChances(
         prefix, likelihoods, raw, corrected, calibration.probabilities(corrected, inputs.present, inputs.opinions)
     )

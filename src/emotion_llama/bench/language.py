@@ -17,9 +17,10 @@ from transformers.generation.streamers import BaseStreamer
 from emotion_llama.bench.figures import LabelScoring, LanguageFigures, Way
 from emotion_llama.bench.timing import Side, in_turn, ratio, timed, wait
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
+from emotion_llama.model.pages import Passage, Read
 from emotion_llama.model.processing import Features, TrainSample
 from emotion_llama.model.score import ClipReader
-from emotion_llama.model.steps import Begun, Passage, PlainStepper, Stepper, Steps
+from emotion_llama.model.steps import Begun, PlainStepper, Stepper, Steps
 from emotion_llama.model.together import Question
 
 TOGETHER = 4
@@ -79,7 +80,7 @@ def measure_language(
     one_s, together_s, plain_s = in_turn(decoding, rounds)
     usual = ClipReader(reader.model, reader.processor)
     passage = prompt_passage(reader, first)
-    length = passage.embeds.shape[1]
+    length = passage.length
     passes: list[Side] = [
         lambda: first_piece_s(reader, first),
         lambda: prefill_s(reader, passage),
@@ -136,7 +137,7 @@ def measure_ways(
             decode_together_tok_s=1 / median(together_s),
             decode_ratio=ratio(plain_s, one_s),
             same_text=sum(map(_same, exact, texts[name])) / sum(map(len, exact)),
-            prefill_tok_s=passage.embeds.shape[1] / median(reading_s),
+            prefill_tok_s=passage.length / median(reading_s),
             prefill_ratio=ratio(found[2], reading_s),
         )
         for name, one_s, together_s, reading_s in measured
@@ -188,9 +189,9 @@ class _CountingStepper:
         self._stepper, self.tokens, self.steps = stepper, 0, 0
         self.bytes_a_weight = stepper.bytes_a_weight
 
-    def read(self, passage: Passage, behind: DynamicCache, wanted: Sequence[int]) -> tuple[Tensor, DynamicCache]:
-        self.tokens += passage.embeds.shape[1]
-        return self._stepper.read(passage, behind, wanted)
+    def read(self, passages: Sequence[Passage]) -> list[Read]:
+        self.tokens += sum(passage.length for passage in passages)
+        return self._stepper.read(passages)
 
     def joins(self, begun: Sequence[Begun]) -> bool:
         return self._stepper.joins(begun)
@@ -263,18 +264,16 @@ def prompt_passage(reader: ClipReader, asked: Asked) -> Passage:
     """The whole prompt of a reason, to be read at once."""
     prompt = prompt_batch(reader, sample_of(asked, asked.reason, reader))
     prompt.pop("attention_mask", None)  # one prompt has no padding
-    return Passage(reader.model.embed(**prompt), 0)
+    embeds, empty = reader.model.embed(**prompt), DynamicCache(config=reader.model.config.text_config)
+    return Passage(embeds, empty, 0, [embeds.shape[1] - 1])
 
 
 @torch.inference_mode()
 def prefill_s(reader: ClipReader, passage: Passage) -> float:
     """Seconds to read a prompt from nothing."""
     dtype = reader.model.get_input_embeddings().weight.dtype
-    given, empty = (
-        replace(passage, embeds=passage.embeds.to(dtype)),
-        DynamicCache(config=reader.model.config.text_config),
-    )
-    return timed(lambda: reader.stepper.read(given, empty, [given.embeds.shape[1] - 1]), str(reader.model.device))
+    given = replace(passage, embeds=passage.embeds.to(dtype))
+    return timed(lambda: reader.stepper.read([given]), str(reader.model.device))
 
 
 def scored_tokens(reader: ClipReader, asked: Asked, orders: int) -> int:

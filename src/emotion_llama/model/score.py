@@ -22,8 +22,9 @@ from emotion_llama.errors import ModelError
 from emotion_llama.model.drafts import Drafts
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 from emotion_llama.model.packing import Packed, chunks, pack
+from emotion_llama.model.pages import Passage, Read, pages
 from emotion_llama.model.processing import EmotionLlamaProcessor, Features
-from emotion_llama.model.steps import Begun, Passage, PlainStepper, Stepper
+from emotion_llama.model.steps import Begun, PlainStepper, Stepper
 from emotion_llama.model.together import Question, Told, write_together
 from emotion_llama.prompt import Layout
 
@@ -88,21 +89,28 @@ class ClipReader:
         processor = self.processor.in_layout(layout)
         return self if processor is self.processor else ClipReader(self.model, processor, self.stepper)
 
-    @torch.inference_mode()
     def read(self, features: Features, transcript: str | None) -> ClipPrefix:
         """Run soft tokens and transcript through the model and keep the cache.
 
         `features`: group → (N, E), present ones only. Raises `ModelError` for features that do not fit the model.
         """
-        features = self.processor.complete(features)
-        prompt = self.processor.render("emotion", (), transcript, features)
-        ids = self.processor.token_ids(prompt.prefix)
-        empty = DynamicCache(config=self.model.config.text_config)
-        passage = Passage(self.model.embed(**self._inputs(ids, features)), 0)
-        _, cache = self.stepper.read(passage, empty, [len(ids) - 1])
-        return ClipPrefix(dict(features), transcript, cache, len(ids))
+        return self.read_together([(features, transcript)])[0]
 
     @torch.inference_mode()
+    def read_together(self, clips: Sequence[tuple[Features, str | None]]) -> list[ClipPrefix]:
+        """Do what `read` does for several clips, side by side."""
+        passages, kept = [], []
+        for given, transcript in clips:
+            features = self.processor.complete(given)
+            ids = self.processor.token_ids(self.processor.render("emotion", (), transcript, features).prefix)
+            empty = DynamicCache(config=self.model.config.text_config)
+            passages.append(Passage(self.model.embed(**self._inputs(ids, features)), empty, 0, [len(ids) - 1]))
+            kept.append((dict(features), transcript))
+        return [
+            ClipPrefix(*clip, read.cache, passage.length)
+            for clip, passage, read in zip(kept, passages, self._read(passages), strict=True)
+        ]
+
     def score(
         self,
         prefix: ClipPrefix,
@@ -118,19 +126,41 @@ class ClipReader:
         `phrasing` chooses the wording of the question (`prompt.instruction`).
         Raises `ModelError` if there are no labels or two labels have the same tokens.
         """
+        return self.score_together([prefix], labels, orders=orders, seed=seed, end=end, phrasing=phrasing)[0]
+
+    @torch.inference_mode()
+    def score_together(
+        self,
+        prefixes: Sequence[ClipPrefix],
+        labels: Sequence[str],
+        *,
+        orders: int = 4,
+        seed: int = 0,
+        end: bool | None = None,
+        phrasing: int = 0,
+    ) -> list[LabelLikelihoods]:
+        """Do what `score` does for several clips, side by side."""
         answers, end = self._answers(labels, end)
         chosen = label_orders(labels, orders, seed)
-        rows: list[list[float]] = []
-        mass: list[float] = []
-        suffixes = [self._suffix_ids(prefix, "emotion", order, phrasing=phrasing) for order in chosen]
-        for group in chunks(suffixes, answers):
-            packed = pack(group, answers, prefix.length)
-            logp, index = self._packed_logp(prefix, packed)
+        passages: list[Passage] = []
+        owners: list[tuple[int, Packed, dict[int, int]]] = []
+        for number, prefix in enumerate(prefixes):
+            suffixes = [self._suffix_ids(prefix, "emotion", order, phrasing=phrasing) for order in chosen]
+            for group in chunks(suffixes, answers):
+                packed = pack(group, answers, prefix.length)
+                passage, rows = self._packed(prefix, packed)
+                passages.append(passage)
+                owners.append((number, packed, rows))
+        rows_of: list[list[list[float]]] = [[] for _ in prefixes]
+        mass_of: list[list[float]] = [[] for _ in prefixes]
+        for (number, packed, index), read in zip(owners, self._read(passages), strict=True):
+            logp = read.logits.float().log_softmax(-1)  # (W, V)
             for places in packed.places:
                 found = [[index[place] for place in run] for run in places]
-                rows.append([float(logp[run, answer].sum()) for run, answer in zip(found, answers, strict=True)])
-                mass.append(_first_mass(logp[found[0][0]], answers))
-        return _likelihoods(labels, chosen, rows, mass, end)
+                picked = [float(logp[run, answer].sum()) for run, answer in zip(found, answers, strict=True)]
+                rows_of[number].append(picked)
+                mass_of[number].append(_first_mass(logp[found[0][0]], answers))
+        return [_likelihoods(labels, chosen, rows, mass, end) for rows, mass in zip(rows_of, mass_of, strict=True)]
 
     @torch.inference_mode()
     def score_from_scratch(
@@ -172,14 +202,24 @@ class ClipReader:
         """Give the whole prompt of a task as a person reads it (soft tokens as ⟨name×count⟩), for the record."""
         return self.processor.render(task, labels, prefix.transcript, prefix.features, clues, phrasing).text
 
-    @torch.inference_mode()
     def begin(self, prefix: ClipPrefix, question: Question) -> Begun:
         """Read a question about a clip. Raises `ModelError` where clip and question are longer than the model reads."""
-        ids = self._suffix_ids(prefix, question.task, question.labels, question.clues)
-        passage = Passage(self._words(ids), prefix.length)
-        (logits,), cache = self.stepper.read(passage, prefix.cache, [len(ids) - 1])
-        drafts = [[*self.processor.answer_ids(text), self.processor.end_id] for text in question.drafts]
-        return Begun(cache, prefix.length + len(ids), logits, question.max_new_tokens, Drafts([*drafts, ids]))
+        return self.begin_together([(prefix, question)])[0]
+
+    @torch.inference_mode()
+    def begin_together(self, asked: Sequence[tuple[ClipPrefix, Question]]) -> list[Begun]:
+        """Do what `begin` does for several questions, side by side."""
+        ids = [self._suffix_ids(clip, one.task, one.labels, one.clues) for clip, one in asked]
+        passages = [
+            Passage(self._words(own), clip.cache, clip.length, [len(own) - 1])
+            for (clip, _), own in zip(asked, ids, strict=True)
+        ]
+        return [
+            Begun(
+                read.cache, passage.start + passage.length, read.logits[0], one.max_new_tokens, self._drafts(one, own)
+            )
+            for (_, one), own, passage, read in zip(asked, ids, passages, self._read(passages), strict=True)
+        ]
 
     def write(self, begun: Sequence[Begun], told: Told = lambda number, piece: True) -> list[str]:
         """Write the likeliest text behind each question, all of them at once, from readings of this model.
@@ -218,12 +258,23 @@ class ClipReader:
             "feature_mask": {name: rows.to(device) for name, rows in present.items()},
         }
 
-    def _packed_logp(self, prefix: ClipPrefix, packed: Packed) -> tuple[Tensor, dict[int, int]]:
-        """Give log-probabilities (W, V) at the W places that predict something, and each place's row."""
+    def _drafts(self, question: Question, ids: list[int]) -> Drafts:
+        drafts = [[*self.processor.answer_ids(text), self.processor.end_id] for text in question.drafts]
+        return Drafts([*drafts, ids])
+
+    def _read(self, passages: Sequence[Passage]) -> list[Read]:
+        """Read passages, those of about the same length side by side."""
+        found: dict[int, Read] = {}
+        for page in pages(passages):
+            found |= zip(page, self.stepper.read([passages[number] for number in page]), strict=True)
+        return [found[number] for number in range(len(passages))]
+
+    def _packed(self, prefix: ClipPrefix, packed: Packed) -> tuple[Passage, dict[int, int]]:
+        """Give the passage of a packed sequence, and the row of logits of each place that predicts something."""
         wanted = sorted({place for suffix in packed.places for run in suffix for place in run})
-        passage = Passage(self._words(packed.ids), prefix.length, torch.tensor(packed.positions), packed.sees)
-        logits, _ = self.stepper.read(passage, prefix.cache, wanted)
-        return logits.float().log_softmax(-1), {place: row for row, place in enumerate(wanted)}
+        positions = torch.tensor(packed.positions)
+        passage = Passage(self._words(packed.ids), prefix.cache, prefix.length, wanted, positions, packed.sees)
+        return passage, {place: row for row, place in enumerate(wanted)}
 
     def _words(self, ids: Sequence[int]) -> Tensor:
         embeds: Tensor = self.model.embed(torch.tensor([ids], device=self.model.device))  # (1, T, D)

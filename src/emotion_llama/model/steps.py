@@ -10,36 +10,11 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 from transformers import DynamicCache
 
 from emotion_llama.model.drafts import Drafts
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
-
-
-@dataclass(frozen=True)
-class Passage:
-    """P tokens of one prompt, to be read at once.
-
-    `embeds` (1, P, D): what the language model gets for them. `start`: tokens before them. Where they are not one text,
-    `positions` (P,) says where in its text each stands, and `sees` (P, P) bool which tokens of the passage it sees (all
-    see what was read before).
-    """
-
-    embeds: Tensor
-    start: int
-    positions: Tensor | None = None
-    sees: Tensor | None = None
-
-    def placed(self) -> Tensor:
-        """Position of each token (P,)."""
-        return torch.arange(self.start, self.start + self.embeds.shape[1]) if self.positions is None else self.positions
-
-    def seen(self) -> Tensor:
-        """Which of all tokens each one sees (P, start + P)."""
-        count = self.embeds.shape[1]
-        own = torch.ones(count, count, dtype=torch.bool).tril() if self.sees is None else self.sees
-        return torch.cat([torch.ones(count, self.start, dtype=torch.bool), own], 1)
+from emotion_llama.model.pages import Before, Passage, Read, lay_out, side_by_side
 
 
 @dataclass(frozen=True)
@@ -76,12 +51,8 @@ class Stepper(Protocol):
     def bytes_a_weight(self) -> tuple[float, float]:
         """Bytes that a weight of the layers takes, and one of the output layer."""
 
-    def read(self, passage: Passage, behind: DynamicCache, wanted: Sequence[int]) -> tuple[Tensor, DynamicCache]:
-        """Read a passage behind what is in a cache, which stays as it is.
-
-        Gives the logits (W, V) behind the wanted tokens of the passage, in float32 or as the model was loaded, and the
-        cache behind it.
-        """
+    def read(self, passages: Sequence[Passage]) -> list[Read]:
+        """Read passages side by side; the caches before them stay as they are."""
 
     def joins(self, begun: Sequence[Begun]) -> bool:
         """Whether these can be written side by side."""
@@ -102,22 +73,30 @@ class PlainStepper:
         size = next(self.model.get_output_embeddings().parameters()).element_size()
         return size, size
 
-    def read(self, passage: Passage, behind: DynamicCache, wanted: Sequence[int]) -> tuple[Tensor, DynamicCache]:
-        """Read a passage."""
-        device, dtype, cache, mask = self.model.device, passage.embeds.dtype, _fork(behind), None
-        if passage.sees is not None:
-            sees = passage.seen()
-            mask = torch.zeros(sees.shape, dtype=dtype).masked_fill(~sees, torch.finfo(dtype).min)
-            mask = mask[None, None].to(device)  # (1, 1, P, start + P)
-        logits: Tensor = self.model(
-            inputs_embeds=passage.embeds,
+    def read(self, passages: Sequence[Passage]) -> list[Read]:
+        """Read passages; a cache that forgets its beginning cannot be laid beside others."""
+        if len(passages) > 1 and any(layer.is_sliding for one in passages for layer in one.behind.layers):
+            return [self.read([one])[0] for one in passages]
+        page = lay_out(passages)
+        device, mask = self.model.device, None
+        if page.sees is not None:
+            dtype = page.embeds.dtype
+            mask = torch.zeros(page.sees.shape, dtype=dtype).masked_fill(~page.sees, torch.finfo(dtype).min)
+            mask = mask[:, None].to(device)  # (B, 1, P, T + P)
+        cache = _fork(passages[0].behind) if len(passages) == 1 else _joint(page.before)
+        hidden = self.model.language_model.get_decoder()(
+            inputs_embeds=page.embeds,
             attention_mask=mask,
-            position_ids=passage.placed()[None].to(device),
+            position_ids=page.positions.to(device),
             past_key_values=cache,
             use_cache=True,
-            logits_to_keep=torch.tensor(wanted, device=device),
-        ).logits[0]
-        return logits, cache
+        ).last_hidden_state  # (B, P, D)
+        logits: Tensor = self.model.get_output_embeddings()(
+            hidden.flatten(0, 1)[torch.tensor(page.wanted, device=device)]
+        )
+        if len(passages) == 1:
+            return [Read(logits, cache)]
+        return page.split(logits, [(layer.keys, layer.values) for layer in cache.layers])
 
     def joins(self, begun: Sequence[Begun]) -> bool:
         """A cache that forgets its beginning cannot be laid beside others."""
@@ -131,7 +110,7 @@ class PlainStepper:
 class _PlainSteps:
     def __init__(self, model: EmotionLlamaForConditionalGeneration, begun: Sequence[Begun]) -> None:
         self._model = model
-        self._cache = begun[0].cache if len(begun) == 1 else _joint(begun)
+        self._cache = begun[0].cache if len(begun) == 1 else _joint([(one.cache, one.length) for one in begun])
         self._lengths = torch.tensor([one.length for one in begun], device=model.device)
         self._sees = unpadded(self._lengths)  # (B, T)
 
@@ -167,14 +146,6 @@ def unpadded(lengths: Tensor) -> Tensor:
     return own
 
 
-def side_by_side(begun: Sequence[Begun], layer: int, name: str) -> Tensor:
-    """`keys` or `values` (B, heads, T, width) of one layer, each text padded at its front to the longest."""
-    longest = max(one.length for one in begun)
-    return torch.cat([
-        pad(getattr(one.cache.layers[layer], name), (0, 0, longest - one.length, 0)) for one in begun
-    ])  # fmt: skip
-
-
 def _fork(cache: DynamicCache) -> DynamicCache:
     """Share the cached tensors: a fork that grows makes new ones, the original stays as it was."""
     fork = copy.copy(cache)
@@ -182,8 +153,8 @@ def _fork(cache: DynamicCache) -> DynamicCache:
     return fork
 
 
-def _joint(begun: Sequence[Begun]) -> DynamicCache:
+def _joint(before: Sequence[Before]) -> DynamicCache:
     joint = DynamicCache()
-    for layer in range(len(begun[0].cache.layers)):
-        joint.update(side_by_side(begun, layer, "keys"), side_by_side(begun, layer, "values"), layer)
+    for layer, (keys, values) in enumerate(side_by_side(before)):
+        joint.update(keys, values, layer)
     return joint

@@ -12,12 +12,13 @@ import openvino as ov
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
 from emotion_llama.model.compiled.graph import INPUTS, LOGITS, ROWS, state_name
 from emotion_llama.model.compiled.store import stored_graph
 from emotion_llama.model.compiled.weights import GROUP, Quantize
-from emotion_llama.model.steps import Begun, Passage, Steps, side_by_side, unpadded
+from emotion_llama.model.pages import Passage, Read, lay_out, seen, side_by_side
+from emotion_llama.model.steps import Begun, Steps, unpadded
 
 _HIDDEN = np.finfo(np.float32).min
 """Added to what a token does not see."""
@@ -67,13 +68,14 @@ class CompiledStepper:
         """Read or make the graph now."""
         _ = self._compiled
 
-    def read(self, passage: Passage, behind: DynamicCache, wanted: Sequence[int]) -> tuple[Tensor, DynamicCache]:
-        """Read a passage."""
-        layers = [(layer.keys, layer.values) for layer in behind.layers if layer.is_initialized]
-        _begin(self._reading, layers)
-        mask = torch.where(passage.seen(), 0.0, float(_HIDDEN))
-        logits = _infer(self._reading, passage.embeds, passage.placed()[None].numpy(), mask.numpy()[None, None], wanted)
-        return logits, _cache(self._reading, len(behind.layers))
+    def read(self, passages: Sequence[Passage]) -> list[Read]:
+        """Read passages side by side."""
+        page, layers = lay_out(passages), len(passages[0].behind.layers)
+        _begin(self._reading, side_by_side(page.before))
+        sees = seen(page)
+        mask = np.where(sees.numpy(), np.float32(0), _HIDDEN)[:, None]  # (B, 1, P, T + P)
+        logits = _infer(self._reading, page.embeds, page.positions.numpy(), mask, page.wanted)
+        return page.split(logits, _held(self._reading, layers))
 
     def joins(self, begun: Sequence[Begun]) -> bool:
         """The graph keeps all that was read: any texts can be written side by side."""
@@ -90,8 +92,7 @@ class _CompiledSteps:
         lengths = torch.tensor([one.length for one in begun])
         self._lengths = lengths.numpy()
         self._mask = np.where(unpadded(lengths).numpy(), np.float32(0), _HIDDEN)  # (B, T)
-        parts = ("keys", "values")
-        _begin(request, [[side_by_side(begun, n, part) for part in parts] for n in range(len(begun[0].cache.layers))])
+        _begin(request, side_by_side([(one.cache, one.length) for one in begun]))
 
     def next(self, tokens: Sequence[Sequence[int]], rows: Sequence[int]) -> Tensor:
         chosen, count = np.asarray(rows, np.int32), len(tokens[0])
@@ -127,15 +128,10 @@ def _begin(request: Any, layers: Sequence[Sequence[Tensor]]) -> None:
             states[state_name(number, part)].state = ov.Tensor(rows.float().contiguous().numpy())
 
 
-def _cache(request: Any, layers: int) -> DynamicCache:
-    """What the graph holds now, as the library keeps it."""
-    states, cache = {state.name: state for state in request.query_state()}, DynamicCache()
-    for number in range(layers):
-        keys, values = (
-            torch.from_numpy(states[state_name(number, part)].state.data.copy()) for part in ("keys", "values")
-        )
-        cache.update(keys, values, number)
-    return cache
+def _held(request: Any, layers: int) -> list[tuple[Tensor, Tensor]]:
+    """Keys and values (B, heads, T, width) that the graph holds now."""
+    states = {state.name: torch.from_numpy(state.state.data.copy()) for state in request.query_state()}
+    return [(states[state_name(number, "keys")], states[state_name(number, "values")]) for number in range(layers)]
 
 
 def _infer(
