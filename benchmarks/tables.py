@@ -3,11 +3,11 @@
 docs/results.json (`make score`), docs/trainings and docs/ablations (`publish.py`), docs/speed.json and
 docs/training-speed.json (`make bench`), docs/build-speed.json (`build.py`), docs/timeline-speed.json
 (`timeline.py`), docs/spread-speed.json (`spread.py`), docs/linear-speed.json (`linear.py`), docs/llama-cpp.json
-(`against_llama_cpp.py`), docs/scaling-model.json (`scaling.py`), docs/load.json (`load.py`), docs/hostile.json
+(`against_llama_cpp.py`), docs/agreement.json (`agreement.py`), docs/scaling-model.json (`scaling.py`), docs/load.json (`load.py`), docs/hostile.json
 (`hostile.py`) and docs/bias.json (`bias.py`) are rendered as docs/results.md, and as Markdown tables between the
 markers `<!-- scores -->`, `<!-- trainings -->`, `<!-- speed -->`, `<!-- bench -->`, `<!-- training speed -->`,
 `<!-- build speed -->`, `<!-- timeline speed -->`, `<!-- spread speed -->`, `<!-- linear speed -->`,
-`<!-- llama.cpp -->`, `<!-- scaling -->`, `<!-- clusters -->`, `<!-- load -->`, `<!-- hostile -->` or `<!-- bias -->`
+`<!-- llama.cpp -->`, `<!-- agreement -->`, `<!-- scaling -->`, `<!-- clusters -->`, `<!-- load -->`, `<!-- hostile -->` or `<!-- bias -->`
 and `<!-- end -->` of the documents: no number is typed by hand.
 """
 
@@ -37,6 +37,7 @@ TIMELINE_SPEED = ROOT / "docs/timeline-speed.json"
 SPREAD_SPEED = ROOT / "docs/spread-speed.json"
 LLAMA_CPP = ROOT / "docs/llama-cpp.json"
 LINEAR_SPEED = ROOT / "docs/linear-speed.json"
+AGREEMENT = ROOT / "docs/agreement.json"
 SCALING_MODEL = ROOT / "docs/scaling-model.json"
 
 
@@ -317,6 +318,27 @@ def _run_by(record: dict[str, Any]) -> str:
     if record["quantize"] is not None:
         return f"in {record['quantize']}"
     return "compiled" if record["compiled"] else "as it was loaded"
+
+
+def agreement(record: dict[str, Any]) -> str:
+    """Render what `agreement.py` measured."""
+    lines = [
+        "| inputs | way | same label | mean difference of a probability | largest | clips a second |",
+        "|---|---|---|---|---|---|",
+    ]
+    for inputs, ways in record["groups"].items():
+        exact, *others = ways.items()
+        for name, way in [exact, *others]:
+            differs = ("–", "–", "–") if name == exact[0] else (
+                f"{100 * way['same_label']:.0f} %", f"{way['mean_difference']:.5f}", f"{way['largest_difference']:.3f}"
+            )  # fmt: skip
+            lines.append(f"| {inputs} | {name} | {' | '.join(differs)} | {way['clips_s']:.1f} |")
+    counts = ", ".join(f"{number} of {inputs.replace(', ', ' + ')}" for inputs, number in record["clips"].items())
+    how = (
+        f"Against the first line of each; clips a second of the language model alone, from encoded features. {counts}. "
+        f"`python benchmarks/agreement.py`, {record['date']}: {record['device_name']}, {record['machine']}."
+    )
+    return "\n".join([*lines, "", how])
 
 
 def against_llama_cpp(record: dict[str, Any]) -> str:
@@ -630,6 +652,8 @@ def main() -> int:
         tables["timeline speed"] = timeline_speed(json.loads(TIMELINE_SPEED.read_text(encoding="utf-8")))
     if SPREAD_SPEED.is_file():
         tables["spread speed"] = spread_speed(json.loads(SPREAD_SPEED.read_text(encoding="utf-8")))
+    if AGREEMENT.is_file():
+        tables["agreement"] = agreement(json.loads(AGREEMENT.read_text(encoding="utf-8")))
     if LLAMA_CPP.is_file():
         tables["llama.cpp"] = against_llama_cpp(json.loads(LLAMA_CPP.read_text(encoding="utf-8")))
     if LINEAR_SPEED.is_file():
