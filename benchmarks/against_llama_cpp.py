@@ -6,7 +6,7 @@
 Both read the prompts of cuts of the sample recordings, soft tokens included, and write the same reasons; in turn, round
 after round. `decode_ratio` is the median of the rounds' quotients, llama.cpp's seconds over ours: above 1, ours is
 faster. llama.cpp writes token by token, ours as it does for users, with guesses; `step_ratio`: both token by token.
-Reading the prompts is timed apart, llama.cpp's (8 bits) against torch's in the number format of this machine. What both
+Reading the prompts is timed apart. What both
 think of the same texts is compared token by token: how often they would write the same next word, and how far their
 chances are apart.
 """
@@ -33,10 +33,11 @@ from emotion_llama.analyze.analyzer import EmotionLlama
 from emotion_llama.analyze.numerics import Numerics
 from emotion_llama.analyze.preset import load_preset
 from emotion_llama.bench.clips import asked_of
-from emotion_llama.bench.language import Asked, prompt_batch, sample_of
+from emotion_llama.bench.language import Asked, prompt_passage
 from emotion_llama.bench.machine import describe
 from emotion_llama.bench.samples import cuts
 from emotion_llama.clip import Clip
+from emotion_llama.model.pages import Passage
 from emotion_llama.model.score import ClipReader
 from emotion_llama.train.export.gguf_llm import export_gguf_llm
 from emotion_llama.train.export.source import open_source
@@ -109,10 +110,10 @@ def theirs(llama: LlamaCpp, embeds: NDArray[np.float32], tokens: list[int]) -> R
 
 
 @torch.inference_mode()
-def ours(reader: ClipReader, prompt: dict[str, Any], asked: Any, tokens: list[int]) -> Run:
+def ours(reader: ClipReader, passage: Passage, asked: Asked, tokens: list[int]) -> Run:
     """The same by our reader, which begins to write behind what it has read; and the text as it writes it, guessing."""
     start = time.perf_counter()
-    reader.model(**prompt, use_cache=True, logits_to_keep=1)
+    reader.stepper.read([passage])
     read_s = time.perf_counter() - start
     begun = reader.begin(reader.read(asked.features, asked.transcript), asked.reason)
     start = time.perf_counter()
@@ -136,10 +137,10 @@ def agreement(one: list[NDArray[np.float32]], other: list[NDArray[np.float32]]) 
 
 @dataclass(frozen=True)
 class Case:
-    """A clip: its prompt as keywords of the model and as embeddings (T, D), and the text that is written."""
+    """A clip: its prompt, also as embeddings (T, D), and the text that is written."""
 
     asked: Asked
-    prompt: dict[str, Any]
+    prompt: Passage
     embeds: NDArray[np.float32]
     tokens: list[int]
 
@@ -148,8 +149,8 @@ class Case:
     def of(cls, model: EmotionLlama, plain: ClipReader, clip: Clip) -> Case:
         """Look at a clip, and let the int8 graph write its reason."""
         asked, _ = asked_of(model, clip)
-        prompt = prompt_batch(plain, sample_of(asked, asked.reason, plain))
-        embeds = plain.model.embed(prompt["input_ids"], prompt["features"], prompt["feature_mask"])[0].float().numpy()
+        prompt = prompt_passage(plain, asked)
+        embeds = prompt.embeds[0].float().numpy()
         text = model.reader.answer(model.reader.read(asked.features, asked.transcript), asked.reason)
         return cls(asked, prompt, embeds, plain.processor.answer_ids(text))
 
@@ -206,7 +207,7 @@ def main() -> None:
         "decode_ratio": median(one.write_s / two.write_s for one, two in rounds),
         "step_ratio": median(one.step_s / two.step_s for one, two in rounds),
         "llama_cpp_prefill_tok_s": length / median(one.read_s for one, _ in rounds),
-        "torch_prefill_tok_s": length / median(two.read_s for _, two in rounds),
+        "ours_prefill_tok_s": length / median(two.read_s for _, two in rounds),
         "prefill_ratio": median(one.read_s / two.read_s for one, two in rounds),
         "llama_cpp_against_float32": agreement(_joined(exact), _joined([one for one, _ in pairs])),
         "ours_against_float32": agreement(_joined(exact), _joined([two for _, two in pairs])),

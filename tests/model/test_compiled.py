@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -92,6 +94,16 @@ def test_a_graph_is_made_once_and_belongs_to_its_weights(plain, features, tmp_pa
     with torch.no_grad():
         next(iter(plain.model.language_model.parameters()))[0, 0] += 0.5
     assert key_of(plain.model.language_model, None) != before != key_of(plain.model.language_model, "int8")
+
+
+def test_several_threads_ask_the_same_graph(plain, features, tmp_path):
+    fast, wanted = compiled(plain, tmp_path), plain.write(begun(plain, features))
+
+    def asked(_: int) -> list[str]:
+        return fast.write(begun(fast, features))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(asked, range(12))) == [wanted] * 12
 
 
 def test_a_model_that_forgets_is_refused(plain):

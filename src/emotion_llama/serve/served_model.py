@@ -203,7 +203,7 @@ class ServedModel:
         }
 
     def answer(self, clips: Sequence[Perceived]) -> list[Answer | Exception]:
-        """Answer about several clips: labels one by one, texts side by side."""
+        """Answer about several clips, side by side."""
         found: list[Answer | Exception] = []
         for clip, result in zip(clips, self._model.answer_together([clip.looked for clip in clips]), strict=True):
             try:

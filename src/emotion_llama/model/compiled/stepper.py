@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from threading import Lock, local
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ _HIDDEN = np.finfo(np.float32).min
 
 
 class CompiledStepper:
-    """Runs a graph of the same weights (`quantize` `None`), or of weights in fewer bits. One thread at a time.
+    """Runs a graph of the same weights (`quantize` `None`), or of weights in fewer bits. Any thread may ask.
 
     `folder`: where graphs are kept. The graph is made or read when it is first needed.
     """
@@ -35,6 +36,7 @@ class CompiledStepper:
     ) -> None:
         self.quantize = quantize
         self._language_model, self._folder = language_model, folder
+        self._making, self._own = Lock(), local()
         self._options = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
@@ -55,35 +57,34 @@ class CompiledStepper:
         file = stored_graph(self._language_model, self.quantize, self._folder)
         return ov.Core().compile_model(file, "CPU", self._options)
 
-    @cached_property
-    def _reading(self) -> Any:
-        return self._compiled.create_infer_request()
-
-    @cached_property
-    def _writing(self) -> Any:
-        """Of its own: a question can be read while texts are under way."""
-        return self._compiled.create_infer_request()
+    def _request(self, use: str) -> Any:
+        """Of this thread alone, and one for each use: a question can be read while texts are under way."""
+        if not hasattr(self._own, use):
+            self.warm()
+            setattr(self._own, use, self._compiled.create_infer_request())
+        return getattr(self._own, use)
 
     def warm(self) -> None:
         """Read or make the graph now."""
-        _ = self._compiled
+        with self._making:
+            _ = self._compiled
 
     def read(self, passages: Sequence[Passage]) -> list[Read]:
         """Read passages side by side."""
-        page, layers = lay_out(passages), len(passages[0].behind.layers)
-        _begin(self._reading, side_by_side(page.before))
+        page, layers, request = lay_out(passages), len(passages[0].behind.layers), self._request("reading")
+        _begin(request, side_by_side(page.before))
         sees = seen(page)
         mask = np.where(sees.numpy(), np.float32(0), _HIDDEN)[:, None]  # (B, 1, P, T + P)
-        logits = _infer(self._reading, page.embeds, page.positions.numpy(), mask, page.wanted)
-        return page.split(logits, _held(self._reading, layers))
+        logits = _infer(request, page.embeds, page.positions.numpy(), mask, page.wanted)
+        return page.split(logits, _held(request, layers))
 
     def joins(self, begun: Sequence[Begun]) -> bool:
         """The graph keeps all that was read: any texts can be written side by side."""
         return True
 
     def start(self, begun: Sequence[Begun]) -> Steps:
-        """Begin to write; what was begun before on the same graph is forgotten."""
-        return _CompiledSteps(self._writing, self._language_model.get_input_embeddings(), begun)
+        """Begin to write; what this thread began before is forgotten."""
+        return _CompiledSteps(self._request("writing"), self._language_model.get_input_embeddings(), begun)
 
 
 class _CompiledSteps:

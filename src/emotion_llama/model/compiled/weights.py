@@ -23,9 +23,10 @@ def quantise(graph: ov.Model, quantize: Quantize) -> None:
     layer whose width is no multiple of 32; it gets one scale a row.
     """
     products = list(_products(graph))
-    for product, values in products:
-        head = len(values) == max(len(other) for _, other in products)
-        four = quantize == "int4" and not head and values.shape[1] % GROUP == 0
+    most = max(constant.shape[0] for _, constant in products)
+    for product, constant in products:
+        values = _values(constant)
+        four = quantize == "int4" and len(values) < most and values.shape[1] % GROUP == 0
         stored = _in_four_bits(values) if four else _in_eight_bits(values)
         product.input(1).replace_source_output(stored.output(0))
 
@@ -35,23 +36,23 @@ def join_products(graph: ov.Model) -> None:
 
     A step of one token spends much of its time between products, not in them.
     """
-    by_input: dict[tuple[str, int], list[tuple[Any, NDArray[np.float32]]]] = {}
-    for product, values in _products(graph):
+    by_input: dict[tuple[str, int], list[tuple[Any, Any]]] = {}
+    for product, constant in _products(graph):
         source = product.input_value(0)
-        by_input.setdefault((source.get_node().get_name(), source.get_index()), []).append((product, values))
+        by_input.setdefault((source.get_node().get_name(), source.get_index()), []).append((product, constant))
     for together in by_input.values():
         if len(together) > 1:
-            joined = np.concatenate([values for _, values in together])
+            joined = np.concatenate([_values(constant) for _, constant in together])
             product = op.matmul(together[0][0].input_value(0), op.constant(joined), False, True)
-            widths = op.constant(np.array([len(values) for _, values in together], np.int64))
+            widths = op.constant(np.array([constant.shape[0] for _, constant in together], np.int64))
             split = op.variadic_split(product, op.constant(np.int64(-1)), widths)
             for place, (old, _) in enumerate(together):
                 old.output(0).replace(split.output(place))
     graph.validate_nodes_and_infer_types()
 
 
-def _products(graph: ov.Model) -> Iterator[tuple[Any, NDArray[np.float32]]]:
-    """Matrix products x Wᵀ with their weights (out, in)."""
+def _products(graph: ov.Model) -> Iterator[tuple[Any, Any]]:
+    """Matrix products x Wᵀ with the constants that hold their weights (out, in)."""
     for node in graph.get_ordered_ops():
         if node.get_type_name() != "MatMul":
             continue
@@ -59,7 +60,12 @@ def _products(graph: ov.Model) -> Iterator[tuple[Any, NDArray[np.float32]]]:
         if source.get_type_name() == "Convert":
             source = source.input_value(0).get_node()
         if source.get_type_name() == "Constant" and len(source.shape) == 2 and node.get_attributes()["transpose_b"]:
-            yield node, np.array(source.data, np.float32)
+            yield node, source
+
+
+def _values(constant: Any) -> NDArray[np.float32]:
+    """Read only when needed: all of a graph's at once would be as much memory again."""
+    return np.array(constant.data, np.float32)
 
 
 def _in_eight_bits(values: NDArray[np.float32]) -> Any:
