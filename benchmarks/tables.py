@@ -5,10 +5,7 @@ docs/training-speed.json (`make bench`), docs/build-speed.json (`build.py`), doc
 docs/spread-speed.json (`spread.py`), docs/linear-speed.json (`linear.py`), docs/llama-cpp.json
 (`against_llama_cpp.py`), docs/agreement.json (`agreement.py`), docs/scaling-model.json (`scaling.py`), docs/load.json
 (`load.py`), docs/hostile.json (`hostile.py`) and docs/bias.json (`bias.py`) are rendered as docs/results.md, and as
-Markdown tables between the markers `<!-- scores -->`, `<!-- trainings -->`, `<!-- speed -->`, `<!-- bench -->`, `<!--
-training speed -->`, `<!-- build speed -->`, `<!-- timeline speed -->`, `<!-- spread speed -->`, `<!-- linear speed
--->`, `<!-- llama.cpp -->`, `<!-- agreement -->`, `<!-- scaling -->`, `<!-- clusters -->`, `<!-- load -->`, `<!--
-hostile -->` or `<!-- bias -->` and `<!-- end -->` of the documents: no number is typed by hand.
+Markdown tables between the markers `<!-- NAME -->` and `<!-- end -->` of the documents: no number is typed by hand.
 """
 
 from __future__ import annotations
