@@ -34,7 +34,7 @@ demo: assets
 
 # side by side: much of what tests do is waiting; each worker holds the model in some 2 GB of its own
 test: install-dev assets judges
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 # what others published and tests hold ours against; a test that misses its judge is skipped and says so
 judges: $(VENV)/judges

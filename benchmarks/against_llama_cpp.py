@@ -37,7 +37,7 @@ from emotion_llama.bench.language import Asked, prompt_passage
 from emotion_llama.bench.machine import describe
 from emotion_llama.bench.samples import cuts
 from emotion_llama.clip import Clip
-from emotion_llama.model.pages import Passage
+from emotion_llama.model.pages import Passage, lay_out
 from emotion_llama.model.score import ClipReader
 from emotion_llama.train.export.gguf_llm import export_gguf_llm
 from emotion_llama.train.export.source import open_source
@@ -150,7 +150,8 @@ class Case:
         """Look at a clip, and let the int8 graph write its reason."""
         asked, _ = asked_of(model, clip)
         prompt = prompt_passage(plain, asked)
-        embeds = prompt.embeds[0].float().numpy()
+        page = lay_out([prompt])
+        embeds = plain.model.embed(page.ids, page.features, page.present)[0].float().numpy()
         text = model.reader.answer(model.reader.read(asked.features, asked.transcript), asked.reason)
         return cls(asked, prompt, embeds, plain.processor.answer_ids(text))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,19 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from emotion_llama import EmotionLlama
+
+
+@cache
+def _group(path: Path) -> str:
+    """What one process of several runs: a file, or all files with tests of Ray, which know of one another's Rays."""
+    return "ray" if '"ray"' in path.read_text("utf-8") or "ray" in path.stem else str(path)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests stay together (`--dist loadgroup`)."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
+
 
 MakeClip = Callable[..., Path]
 

@@ -48,7 +48,8 @@ def test_texts_are_written_one_by_one_or_side_by_side(reader: ClipReader, asked:
         lambda _, a, k: calls.append(len(k.get("input_ids", k.get("inputs_embeds")))), with_kwargs=True
     )
     language.decode_s(reader, [asked, asked], 6, batch=2)
-    assert set(calls) == {2}
+    assert calls[:4] == [1] * 4, "two clips and two questions were read before"
+    assert set(calls[4:]) == {2}
     calls.clear()
     language.decode_s(reader, [asked, asked], 6, batch=1)
     assert set(calls) == {1}

@@ -33,7 +33,7 @@ def plain(model, processor):
 
 
 def compiled(reader, folder, quantize=None):
-    stepper = CompiledStepper(reader.model.language_model, quantize, folder, 1, torch.float32)
+    stepper = CompiledStepper(reader.model, quantize, folder, 1, torch.float32)
     return ClipReader(reader.model, reader.processor, stepper)
 
 

@@ -24,7 +24,7 @@ def reader(request, model, processor, tmp_path):
     pytest.importorskip("openvino", reason="needs openvino (emotion-llama[fast])")
     from emotion_llama.model.compiled import CompiledStepper
 
-    return ClipReader(model, processor, CompiledStepper(model.language_model, None, tmp_path, 1, torch.float32))
+    return ClipReader(model, processor, CompiledStepper(model, None, tmp_path, 1, torch.float32))
 
 
 def clips(features):
@@ -62,15 +62,14 @@ def test_a_cache_that_forgets_is_read_by_itself(model, processor, features):
         for layer in prefix.cache.layers:
             layer.is_sliding = True
     calls = []
-    decoder = model.language_model.get_decoder()
-    decoder.register_forward_pre_hook(lambda _, a, k: calls.append(len(k["inputs_embeds"])), with_kwargs=True)
+    model.register_forward_pre_hook(lambda _, a, k: calls.append(len(k["input_ids"])), with_kwargs=True)
     found = reader.score_together(prefixes, LABELS[:4])
     assert calls == [1, 1]
     np.testing.assert_allclose([one.mean for one in found], alone, atol=1e-4)
 
 
-def passage(length, start=0, width=4):
-    return Passage(torch.ones(1, length, width), DynamicCache(), start, [length - 1])
+def passage(length, start=0):
+    return Passage([5] * length, DynamicCache(), start, [length - 1])
 
 
 def test_pages_hold_passages_of_about_the_same_length():
@@ -88,7 +87,7 @@ def test_nothing_is_masked_where_nothing_is_padded():
     assert lay_out([passage(5), passage(5)]).sees is None
     page = lay_out([passage(5), replace(passage(3), start=2)])
     assert page.sees is not None and page.sees.shape == (2, 5, 2 + 5)
-    assert page.wanted == [4, 5 + 2]
+    assert page.wanted.nonzero().tolist() == [[0, 4], [1, 2]]
     assert page.positions.tolist() == [[0, 1, 2, 3, 4], [2, 3, 4, 0, 0]]
     assert not page.sees[0, :, :2].any() and page.sees[1, :3, :2].all(), "only the second was preceded by something"
     assert bool(page.sees.any(-1).all()), "no row without anything to see"

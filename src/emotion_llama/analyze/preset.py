@@ -86,8 +86,7 @@ class Preset:
         from emotion_llama.model.compiled import CompiledStepper
 
         graphs = assets.cache_dir() / "compiled"
-        language_model, quantize = reader.model.language_model, self.numerics.quantize
-        stepper = CompiledStepper(language_model, quantize, graphs, self.threads, self.dtype)
+        stepper = CompiledStepper(reader.model, self.numerics.quantize, graphs, self.threads, self.dtype)
         return ClipReader(reader.model, reader.processor, stepper)
 
     def _plain_reader(self, device: str) -> ClipReader:

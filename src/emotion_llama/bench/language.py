@@ -259,21 +259,18 @@ def first_piece_s(reader: ClipReader, asked: Asked) -> float:
     return (told[0] if told else time.perf_counter()) - start
 
 
-@torch.inference_mode()
 def prompt_passage(reader: ClipReader, asked: Asked) -> Passage:
     """The whole prompt of a reason, to be read at once."""
     prompt = prompt_batch(reader, sample_of(asked, asked.reason, reader))
-    prompt.pop("attention_mask", None)  # one prompt has no padding
-    embeds, empty = reader.model.embed(**prompt), DynamicCache(config=reader.model.config.text_config)
-    return Passage(embeds, empty, 0, [embeds.shape[1] - 1])
+    ids, empty = prompt["input_ids"][0].tolist(), DynamicCache(config=reader.model.config.text_config)
+    rows = {name: one[0].cpu() for name, one in prompt["features"].items()}
+    return Passage(ids, empty, 0, [len(ids) - 1], rows)
 
 
 @torch.inference_mode()
 def prefill_s(reader: ClipReader, passage: Passage) -> float:
     """Seconds to read a prompt from nothing."""
-    dtype = reader.model.get_input_embeddings().weight.dtype
-    given = replace(passage, embeds=passage.embeds.to(dtype))
-    return timed(lambda: reader.stepper.read([given]), str(reader.model.device))
+    return timed(lambda: reader.stepper.read([passage]), str(reader.model.device))
 
 
 def scored_tokens(reader: ClipReader, asked: Asked, orders: int) -> int:

@@ -83,7 +83,8 @@ class EmotionLlamaForConditionalGeneration(PreTrainedModel, GenerationMixin):  #
 
         `features` maps a group to (B, N, E), `feature_mask` to (B, N) bool (absent = all present). With `labels` (B, T)
         the result holds the mean loss over answer positions and no logits (the head is run on those positions only);
-        without, logits of the last `logits_to_keep` positions (0 = all). Other keywords go to the language model.
+        without, logits of the last `logits_to_keep` positions (0 = all; a tensor of positions; or a mask (B, T) bool of
+        those wanted, then (wanted, V), row after row). Other keywords go to the language model.
         Raises `ModelError` when a clip's placeholders and features differ in number; `clip_ids` name the clip.
         """
         items, keep = kwargs.pop("num_items_in_batch", None), kwargs.pop("logits_to_keep", 0)
@@ -102,7 +103,7 @@ class EmotionLlamaForConditionalGeneration(PreTrainedModel, GenerationMixin):  #
         if labels is not None:
             loss, clip_nll = answer_losses(hidden, labels, head, items)
         else:
-            logits = head(hidden[:, -keep:] if isinstance(keep, int) else hidden[:, keep])  # (B, kept, V)
+            logits = head(_kept(hidden, keep))  # (B, kept, V), of a mask (wanted, V)
         return EmotionLlamaOutput(
             loss=loss,
             logits=logits,
@@ -243,6 +244,12 @@ def answer_losses(
     clip = wanted.nonzero()[:, 0]  # (answer tokens,)
     by_clip = torch.zeros(len(labels), device=nll.device).index_add(0, clip, nll.detach())  # (B,)
     return nll.sum() / (int(wanted.sum()) if items is None else items), by_clip
+
+
+def _kept(hidden: Tensor, keep: int | Tensor) -> Tensor:
+    if isinstance(keep, int):
+        return hidden[:, -keep:]
+    return hidden[keep] if keep.dtype == torch.bool else hidden[:, keep]
 
 
 def _positions(attention_mask: Tensor, length: int) -> Tensor:

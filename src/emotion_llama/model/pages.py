@@ -5,8 +5,8 @@ What was read before is padded at its front, the passages at their end; a mask k
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 import torch
@@ -28,22 +28,24 @@ Before = tuple[DynamicCache, int]
 class Passage:
     """P tokens of one prompt, to be read at once.
 
-    `embeds` (1, P, D): what the language model gets for them. `behind`: what was read before, `start` positions.
-    `wanted`: the tokens behind which logits are wanted. Where the tokens are not one text, `positions` (P,) says where
-    in its text each stands, and `sees` (P, P) bool which tokens of the passage it sees (all see what was read before).
+    `features`: group → (N, E), for the placeholders among them. `behind`: what was read before, `start` positions.
+    `wanted`: the tokens behind which logits are wanted, ascending. Where the tokens are not one text, `positions` (P,)
+    says where in its text each stands, and `sees` (P, P) bool which tokens of the passage it sees (all see what was
+    read before).
     """
 
-    embeds: Tensor
+    ids: Sequence[int]
     behind: DynamicCache
     start: int
     wanted: Sequence[int]
+    features: Mapping[str, Tensor] = field(default_factory=dict)
     positions: Tensor | None = None
     sees: Tensor | None = None
 
     @property
     def length(self) -> int:
         """Its tokens."""
-        return int(self.embeds.shape[1])
+        return len(self.ids)
 
 
 @dataclass(frozen=True)
@@ -56,16 +58,19 @@ class Read:
 
 @dataclass(frozen=True)
 class Page:
-    """B passages side by side: embeddings (B, P, D), positions (B, P), and who sees whom (B, P, T + P) bool.
+    """B passages side by side: tokens and positions (B, P), and who sees whom (B, P, T + P) bool.
 
-    `sees` is `None` where every token sees all before it. `wanted`: places among all B · P tokens.
+    `features` (B, N, E) and `present` (B, N) by group. `sees` is `None` where every token sees all before it. `wanted`
+    (B, P) bool.
     """
 
     passages: Sequence[Passage]
-    embeds: Tensor
+    ids: Tensor
+    features: dict[str, Tensor]
+    present: dict[str, Tensor]
     positions: Tensor
     sees: Tensor | None
-    wanted: list[int]
+    wanted: Tensor
 
     @property
     def before(self) -> list[Before]:
@@ -96,12 +101,18 @@ def lay_out(passages: Sequence[Passage]) -> Page:
     """Lay passages side by side."""
     longest, start = max(one.length for one in passages), max(one.start for one in passages)
     plain = all((one.length, one.start) == (longest, start) and one.sees is None for one in passages)
+    wanted = torch.zeros(len(passages), longest, dtype=torch.bool)
+    for row, one in enumerate(passages):
+        wanted[row, list(one.wanted)] = True
+    features, present = _features(passages)
     return Page(
         passages,
-        torch.cat([pad(one.embeds, (0, 0, 0, longest - one.length)) for one in passages]),
+        torch.stack([pad(torch.tensor(one.ids), (0, longest - one.length), value=one.ids[-1]) for one in passages]),
+        features,
+        present,
         torch.stack([pad(_placed(one), (0, longest - one.length)) for one in passages]),
         None if plain else torch.stack([_seen(one, start, longest) for one in passages]),
-        [row * longest + place for row, one in enumerate(passages) for place in one.wanted],
+        wanted,
     )
 
 
@@ -134,6 +145,20 @@ def side_by_side(before: Sequence[Before]) -> list[tuple[Tensor, Tensor]]:
 
 def _rows(before: Sequence[Before], layer: int, name: str, longest: int) -> Tensor:
     return torch.cat([pad(getattr(cache.layers[layer], name), (0, 0, longest - n, 0)) for cache, n in before])
+
+
+def _features(passages: Sequence[Passage]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Rows of each group (B, N, E), padded, and which of them are there (B, N)."""
+    found: dict[str, Tensor] = {}
+    present: dict[str, Tensor] = {}
+    for name in dict.fromkeys(name for one in passages for name in one.features):
+        rows = [one.features.get(name) for one in passages]
+        width = next(row.shape[1] for row in rows if row is not None)
+        own = [row if row is not None else torch.zeros(0, width) for row in rows]
+        most = max(len(row) for row in own)
+        found[name] = torch.stack([pad(row, (0, 0, 0, most - len(row))) for row in own])
+        present[name] = torch.arange(most) < torch.tensor([len(row) for row in own]).unsqueeze(1)
+    return found, present
 
 
 def _placed(passage: Passage) -> Tensor:

@@ -104,7 +104,8 @@ class ClipReader:
             features = self.processor.complete(given)
             ids = self.processor.token_ids(self.processor.render("emotion", (), transcript, features).prefix)
             empty = DynamicCache(config=self.model.config.text_config)
-            passages.append(Passage(self.model.embed(**self._inputs(ids, features)), empty, 0, [len(ids) - 1]))
+            rows = {name: torch.from_numpy(np.asarray(one, np.float32)) for name, one in features.items() if len(one)}
+            passages.append(Passage(ids, empty, 0, [len(ids) - 1], rows))
             kept.append((dict(features), transcript))
         return [
             ClipPrefix(*clip, read.cache, passage.length)
@@ -211,8 +212,7 @@ class ClipReader:
         """Do what `begin` does for several questions, side by side."""
         ids = [self._suffix_ids(clip, one.task, one.labels, one.clues) for clip, one in asked]
         passages = [
-            Passage(self._words(own), clip.cache, clip.length, [len(own) - 1])
-            for (clip, _), own in zip(asked, ids, strict=True)
+            Passage(own, clip.cache, clip.length, [len(own) - 1]) for (clip, _), own in zip(asked, ids, strict=True)
         ]
         return [
             Begun(
@@ -273,12 +273,8 @@ class ClipReader:
         """Give the passage of a packed sequence, and the row of logits of each place that predicts something."""
         wanted = sorted({place for suffix in packed.places for run in suffix for place in run})
         positions = torch.tensor(packed.positions)
-        passage = Passage(self._words(packed.ids), prefix.cache, prefix.length, wanted, positions, packed.sees)
+        passage = Passage(packed.ids, prefix.cache, prefix.length, wanted, {}, positions, packed.sees)
         return passage, {place: row for row, place in enumerate(wanted)}
-
-    def _words(self, ids: Sequence[int]) -> Tensor:
-        embeds: Tensor = self.model.embed(torch.tensor([ids], device=self.model.device))  # (1, T, D)
-        return embeds
 
     def _full_logp(self, ids: list[int], answer: list[int], features: Features) -> Tensor:
         """Give log-probabilities (answer tokens, V) after a full forward over prompt and answer."""

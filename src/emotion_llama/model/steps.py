@@ -80,20 +80,20 @@ class PlainStepper:
         page = lay_out(passages)
         device, mask = self.model.device, None
         if page.sees is not None:
-            dtype = page.embeds.dtype
+            dtype = next(self.model.get_input_embeddings().parameters()).dtype
             mask = torch.zeros(page.sees.shape, dtype=dtype).masked_fill(~page.sees, torch.finfo(dtype).min)
             mask = mask[:, None].to(device)  # (B, 1, P, T + P)
         cache = _fork(passages[0].behind) if len(passages) == 1 else _joint(page.before)
-        hidden = self.model.language_model.get_decoder()(
-            inputs_embeds=page.embeds,
+        logits: Tensor = self.model(
+            input_ids=page.ids.to(device),
+            features={name: rows.to(device) for name, rows in page.features.items()},
+            feature_mask={name: rows.to(device) for name, rows in page.present.items()},
             attention_mask=mask,
             position_ids=page.positions.to(device),
             past_key_values=cache,
             use_cache=True,
-        ).last_hidden_state  # (B, P, D)
-        logits: Tensor = self.model.get_output_embeddings()(
-            hidden.flatten(0, 1)[torch.tensor(page.wanted, device=device)]
-        )
+            logits_to_keep=page.wanted.to(device),
+        ).logits
         if len(passages) == 1:
             return [Read(logits, cache)]
         return page.split(logits, [(layer.keys, layer.values) for layer in cache.layers])

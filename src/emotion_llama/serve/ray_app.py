@@ -76,6 +76,9 @@ def ray_of(settings: ServeSettings) -> AbstractContextManager[Any]:
     To be entered in the main thread, before it sets what it does on signals: Ray sets SIGTERM for itself. Raises
     `UsageError` where there is no Ray.
     """
+    # read when ray is imported: a thread of Ray Serve still asks something once all has ended, and Ray would connect
+    # anew by itself, to whichever Ray of this machine was started last
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
     return connected(imported_ray(settings.address), _cpus(settings) * settings.max_replicas, settings.address)
 
 
@@ -112,6 +115,7 @@ def replicas_on_ray(
             serve.delete(name)
             if settings.address is not None and not serve.status().applications:
                 serve.shutdown()
+            logging.getLogger("ray.serve").setLevel(logging.CRITICAL)  # of that thread, that nobody answers it
 
 
 def _ray_serve() -> Any:

@@ -13,11 +13,11 @@ import openvino as ov
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from emotion_llama.model.compiled.graph import INPUTS, LOGITS, ROWS, state_name
 from emotion_llama.model.compiled.store import stored_graph
 from emotion_llama.model.compiled.weights import GROUP, Quantize
+from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 from emotion_llama.model.pages import Passage, Read, lay_out, seen, side_by_side
 from emotion_llama.model.steps import Begun, Steps, unpadded
 
@@ -32,10 +32,15 @@ class CompiledStepper:
     """
 
     def __init__(
-        self, language_model: PreTrainedModel, quantize: Quantize | None, folder: Path, threads: int, dtype: torch.dtype
+        self,
+        model: EmotionLlamaForConditionalGeneration,
+        quantize: Quantize | None,
+        folder: Path,
+        threads: int,
+        dtype: torch.dtype,
     ) -> None:
         self.quantize = quantize
-        self._language_model, self._folder = language_model, folder
+        self._model, self._folder = model, folder
         self._making, self._own = Lock(), local()
         self._options = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -54,7 +59,7 @@ class CompiledStepper:
 
     @cached_property
     def _compiled(self) -> Any:
-        file = stored_graph(self._language_model, self.quantize, self._folder)
+        file = stored_graph(self._model.language_model, self.quantize, self._folder)
         return ov.Core().compile_model(file, "CPU", self._options)
 
     def _request(self, use: str) -> Any:
@@ -75,7 +80,9 @@ class CompiledStepper:
         _begin(request, side_by_side(page.before))
         sees = seen(page)
         mask = np.where(sees.numpy(), np.float32(0), _HIDDEN)[:, None]  # (B, 1, P, T + P)
-        logits = _infer(request, page.embeds, page.positions.numpy(), mask, page.wanted)
+        embeds = self._model.embed(page.ids, page.features, page.present)
+        wanted = page.wanted.flatten().nonzero()[:, 0].tolist()
+        logits = _infer(request, embeds, page.positions.numpy(), mask, wanted)
         return page.split(logits, _held(request, layers))
 
     def joins(self, begun: Sequence[Begun]) -> bool:
@@ -84,7 +91,7 @@ class CompiledStepper:
 
     def start(self, begun: Sequence[Begun]) -> Steps:
         """Begin to write; what this thread began before is forgotten."""
-        return _CompiledSteps(self._request("writing"), self._language_model.get_input_embeddings(), begun)
+        return _CompiledSteps(self._request("writing"), self._model.get_input_embeddings(), begun)
 
 
 class _CompiledSteps:
