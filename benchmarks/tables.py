@@ -358,7 +358,7 @@ def against_llama_cpp(record: dict[str, Any]) -> str:
     how = (
         f"Writing: llama.cpp's seconds ÷ ours {record['decode_ratio']:.2f} (token by token "
         f"{record['step_ratio']:.2f}), reading {record['prefill_ratio']:.2f} (medians of {record['rounds']} rounds in "
-        f"turn). Ours reads in {machine['dtype']}. {machine['date']}: {machine['device_name']}, {machine['machine']}, "
+        f"turn). {machine['date']}: {machine['device_name']}, {machine['machine']}, "
         f"llama-cpp-python {record['llama_cpp']} built for this processor; {record['texts']} reasons, "
         f"{record['prompt_tokens']} tokens read, {record['written_tokens']} written."
     )
