@@ -6,9 +6,8 @@
 Both read the prompts of cuts of the sample recordings, soft tokens included, and write the same reasons; in turn, round
 after round. `decode_ratio` is the median of the rounds' quotients, llama.cpp's seconds over ours: above 1, ours is
 faster. llama.cpp writes token by token, ours as it does for users, with guesses; `step_ratio`: both token by token.
-Reading the prompts is timed apart. What both
-think of the same texts is compared token by token: how often they would write the same next word, and how far their
-chances are apart.
+Reading the prompts is timed apart. What both think of the same texts is compared token by token: how often they would
+write the same next word, and how far their chances are apart.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ from emotion_llama.analyze.analyzer import EmotionLlama
 from emotion_llama.analyze.numerics import Numerics
 from emotion_llama.analyze.preset import load_preset
 from emotion_llama.bench.clips import asked_of
-from emotion_llama.bench.language import Asked, prompt_passage
+from emotion_llama.bench.language import Asked, prompt_page
 from emotion_llama.bench.machine import describe
 from emotion_llama.bench.samples import cuts
 from emotion_llama.clip import Clip
-from emotion_llama.model.pages import Passage, lay_out
+from emotion_llama.model.pages import Page
 from emotion_llama.model.score import ClipReader
 from emotion_llama.train.export.gguf_llm import export_gguf_llm
 from emotion_llama.train.export.source import open_source
@@ -110,10 +109,10 @@ def theirs(llama: LlamaCpp, embeds: NDArray[np.float32], tokens: list[int]) -> R
 
 
 @torch.inference_mode()
-def ours(reader: ClipReader, passage: Passage, asked: Asked, tokens: list[int]) -> Run:
+def ours(reader: ClipReader, page: Page, asked: Asked, tokens: list[int]) -> Run:
     """The same by our reader, which begins to write behind what it has read; and the text as it writes it, guessing."""
     start = time.perf_counter()
-    reader.stepper.read([passage])
+    reader.stepper.read(page)
     read_s = time.perf_counter() - start
     begun = reader.begin(reader.read(asked.features, asked.transcript), asked.reason)
     start = time.perf_counter()
@@ -140,7 +139,7 @@ class Case:
     """A clip: its prompt, also as embeddings (T, D), and the text that is written."""
 
     asked: Asked
-    prompt: Passage
+    prompt: Page
     embeds: NDArray[np.float32]
     tokens: list[int]
 
@@ -149,9 +148,8 @@ class Case:
     def of(cls, model: EmotionLlama, plain: ClipReader, clip: Clip) -> Case:
         """Look at a clip, and let the int8 graph write its reason."""
         asked, _ = asked_of(model, clip)
-        prompt = prompt_passage(plain, asked)
-        page = lay_out([prompt])
-        embeds = plain.model.embed(page.ids, page.features, page.present)[0].float().numpy()
+        prompt = prompt_page(plain, asked)
+        embeds = plain.model.embed(prompt.ids, prompt.features, prompt.present)[0].float().numpy()
         text = model.reader.answer(model.reader.read(asked.features, asked.transcript), asked.reason)
         return cls(asked, prompt, embeds, plain.processor.answer_ids(text))
 

@@ -72,6 +72,10 @@ def passage(length, start=0):
     return Passage([5] * length, DynamicCache(), start, [length - 1])
 
 
+def nothing(clips):
+    return {}, {}
+
+
 def test_pages_hold_passages_of_about_the_same_length():
     lengths = [100, 10, 97, 11, 300, 10, 290, 3000, 2900]
     found = list(pages([passage(length) for length in lengths]))
@@ -84,8 +88,8 @@ def test_pages_hold_passages_of_about_the_same_length():
 
 
 def test_nothing_is_masked_where_nothing_is_padded():
-    assert lay_out([passage(5), passage(5)]).sees is None
-    page = lay_out([passage(5), replace(passage(3), start=2)])
+    assert lay_out([passage(5), passage(5)], nothing).sees is None
+    page = lay_out([passage(5), replace(passage(3), start=2)], nothing)
     assert page.sees is not None and page.sees.shape == (2, 5, 2 + 5)
     assert page.wanted.nonzero().tolist() == [[0, 4], [1, 2]]
     assert page.positions.tolist() == [[0, 1, 2, 3, 4], [2, 3, 4, 0, 0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -34,6 +35,8 @@ from emotion_llama.perception.compose import (
     reason_clues,
 )
 from emotion_llama.settings import AnalyzeSettings
+
+log = logging.getLogger(__name__)
 
 DRAFTS = 6
 """So many composed texts: with each the chance grows that one goes on as the model does."""
@@ -158,9 +161,10 @@ def _scored(clips: Sequence[Encoded]) -> list[Scored | Exception]:
                 first.reader, first.calibration, [clip.inputs for clip in clips], first.settings
             )
     except Exception as error:
-        if len(clips) > 1:  # whose fault it is shows when each is alone
-            return [found for clip in clips for found in _scored([clip])]
-        return [error]
+        if len(clips) == 1:
+            return [error]
+        log.warning("%d clips could not be read together, and are read one by one: %s", len(clips), error)
+        return [found for clip in clips for found in _scored([clip])]  # whose fault it is shows now
     return [_with_texts(clip, one) for clip, one in zip(clips, chances, strict=True)]
 
 
@@ -217,7 +221,9 @@ def _begun(clips: Sequence[Scored], failed: dict[int, Exception]) -> tuple[list[
         asked = [(place, task, one) for place, clip in enumerate(clips) for task, one in clip.questions().items()]
         read = clips[0].reader.begin_together([(clips[place].scores.prefix, one) for place, _, one in asked])
         return [(place, task) for place, task, _ in asked], read
-    except Exception:  # whose fault it is shows when each is alone
+    except Exception as error:
+        if len(clips) > 1:
+            log.warning("%d clips could not be asked together, and are asked one by one: %s", len(clips), error)
         alone = [_begun_alone(clip, place, failed) for place, clip in enumerate(clips)]
         return [one for owners, _ in alone for one in owners], [one for _, begun in alone for one in begun]
 

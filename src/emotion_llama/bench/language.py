@@ -17,7 +17,7 @@ from transformers.generation.streamers import BaseStreamer
 from emotion_llama.bench.figures import LabelScoring, LanguageFigures, Way
 from emotion_llama.bench.timing import Side, in_turn, ratio, timed, wait
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
-from emotion_llama.model.pages import Passage, Read
+from emotion_llama.model.pages import Page, Passage, Read, lay_out
 from emotion_llama.model.processing import Features, TrainSample
 from emotion_llama.model.score import ClipReader
 from emotion_llama.model.steps import Begun, PlainStepper, Stepper, Steps
@@ -79,12 +79,12 @@ def measure_language(
     in_turn(decoding, 1)
     one_s, together_s, plain_s = in_turn(decoding, rounds)
     usual = ClipReader(reader.model, reader.processor)
-    passage = prompt_passage(reader, first)
-    length = passage.length
+    page = prompt_page(reader, first)
+    length = page.ids.shape[1]
     passes: list[Side] = [
         lambda: first_piece_s(reader, first),
-        lambda: prefill_s(reader, passage),
-        lambda: prefill_s(usual, passage),
+        lambda: prefill_s(reader, page),
+        lambda: prefill_s(usual, page),
     ]
     in_turn(passes, 1)
     ttft_s, reading_s, usual_s = in_turn(passes, rounds)
@@ -116,13 +116,13 @@ def measure_ways(
 
     The first is what the texts and the reading of the others are held against.
     """
-    passage = prompt_passage(plain, asked[0])
+    page = prompt_page(plain, asked[0])
     sides: list[Side] = [lambda: plain_decode_s(plain, asked, tokens)]
     for reader in ways.values():
         sides += [
             lambda reader=reader: decode_s(reader, asked, tokens, batch=1),  # type: ignore[misc]
             lambda reader=reader: decode_s(reader, asked, tokens, batch=len(asked)),  # type: ignore[misc]
-            lambda reader=reader: prefill_s(reader, passage),  # type: ignore[misc]
+            lambda reader=reader: prefill_s(reader, page),  # type: ignore[misc]
         ]
     if not ways:
         return {}
@@ -137,7 +137,7 @@ def measure_ways(
             decode_together_tok_s=1 / median(together_s),
             decode_ratio=ratio(plain_s, one_s),
             same_text=sum(map(_same, exact, texts[name])) / sum(map(len, exact)),
-            prefill_tok_s=passage.length / median(reading_s),
+            prefill_tok_s=page.ids.shape[1] / median(reading_s),
             prefill_ratio=ratio(found[2], reading_s),
         )
         for name, one_s, together_s, reading_s in measured
@@ -189,9 +189,9 @@ class _CountingStepper:
         self._stepper, self.tokens, self.steps = stepper, 0, 0
         self.bytes_a_weight = stepper.bytes_a_weight
 
-    def read(self, passages: Sequence[Passage]) -> list[Read]:
-        self.tokens += sum(passage.length for passage in passages)
-        return self._stepper.read(passages)
+    def read(self, page: Page) -> list[Read]:
+        self.tokens += sum(passage.length for passage in page.passages)
+        return self._stepper.read(page)
 
     def joins(self, begun: Sequence[Begun]) -> bool:
         return self._stepper.joins(begun)
@@ -259,18 +259,20 @@ def first_piece_s(reader: ClipReader, asked: Asked) -> float:
     return (told[0] if told else time.perf_counter()) - start
 
 
-def prompt_passage(reader: ClipReader, asked: Asked) -> Passage:
+def prompt_page(reader: ClipReader, asked: Asked) -> Page:
     """The whole prompt of a reason, to be read at once."""
-    prompt = prompt_batch(reader, sample_of(asked, asked.reason, reader))
-    ids, empty = prompt["input_ids"][0].tolist(), DynamicCache(config=reader.model.config.text_config)
-    rows = {name: one[0].cpu() for name, one in prompt["features"].items()}
-    return Passage(ids, empty, 0, [len(ids) - 1], rows)
+    sample = sample_of(asked, asked.reason, reader)
+    ids, empty = (
+        prompt_batch(reader, sample)["input_ids"][0].tolist(),
+        DynamicCache(config=reader.model.config.text_config),
+    )
+    return lay_out([Passage(ids, empty, 0, [len(ids) - 1], sample.features)], reader.processor.collate)
 
 
 @torch.inference_mode()
-def prefill_s(reader: ClipReader, passage: Passage) -> float:
+def prefill_s(reader: ClipReader, page: Page) -> float:
     """Seconds to read a prompt from nothing."""
-    return timed(lambda: reader.stepper.read([passage]), str(reader.model.device))
+    return timed(lambda: reader.stepper.read(page), str(reader.model.device))
 
 
 def scored_tokens(reader: ClipReader, asked: Asked, orders: int) -> int:

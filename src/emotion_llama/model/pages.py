@@ -5,7 +5,7 @@ What was read before is padded at its front, the passages at their end; a mask k
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -14,11 +14,16 @@ from torch import Tensor
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
+from emotion_llama.model.processing import Features
+
 MOST_PADDING = 0.25
 """Share of a page that may be padding: passages of other lengths go on other pages."""
 
 MOST_TOKENS = 4096
 """Of a page, padding included: bounds the mask and what the layers hold at once."""
+
+Collate = Callable[[Sequence[Features]], tuple[dict[str, Tensor], dict[str, Tensor]]]
+"""Pads features of several clips to (B, N, E), with masks (B, N) of what is there."""
 
 Before = tuple[DynamicCache, int]
 """What was read before, and how many positions that is."""
@@ -38,7 +43,7 @@ class Passage:
     behind: DynamicCache
     start: int
     wanted: Sequence[int]
-    features: Mapping[str, Tensor] = field(default_factory=dict)
+    features: Features = field(default_factory=dict)
     positions: Tensor | None = None
     sees: Tensor | None = None
 
@@ -97,14 +102,14 @@ def seen(page: Page) -> Tensor:
     return _seen(one, one.start, one.length).expand(len(page.passages), -1, -1)
 
 
-def lay_out(passages: Sequence[Passage]) -> Page:
-    """Lay passages side by side."""
+def lay_out(passages: Sequence[Passage], collate: Collate) -> Page:
+    """Lay passages side by side; `collate` is the processor's."""
     longest, start = max(one.length for one in passages), max(one.start for one in passages)
     plain = all((one.length, one.start) == (longest, start) and one.sees is None for one in passages)
     wanted = torch.zeros(len(passages), longest, dtype=torch.bool)
     for row, one in enumerate(passages):
         wanted[row, list(one.wanted)] = True
-    features, present = _features(passages)
+    features, present = collate([one.features for one in passages])
     return Page(
         passages,
         torch.stack([pad(torch.tensor(one.ids), (0, longest - one.length), value=one.ids[-1]) for one in passages]),
@@ -117,9 +122,15 @@ def lay_out(passages: Sequence[Passage]) -> Page:
 
 
 def pages(passages: Sequence[Passage]) -> Iterator[list[int]]:
-    """Sort passages by length onto pages (their numbers), so that little of each is padding."""
+    """Sort passages by length onto pages (their numbers), so that little of each is padding.
+
+    One behind a cache that forgets its beginning has a page of its own: such caches cannot be laid beside others.
+    """
+    alone = [number for number, one in enumerate(passages) if any(layer.is_sliding for layer in one.behind.layers)]
+    yield from ([number] for number in alone)
     page: list[int] = []
-    for number in sorted(range(len(passages)), key=lambda one: (passages[one].length, passages[one].start)):
+    others = set(range(len(passages))).difference(alone)
+    for number in sorted(others, key=lambda one: (passages[one].length, passages[one].start)):
         longest = passages[number].length
         own = sum(passages[one].length for one in page) + longest
         whole = longest * (len(page) + 1)
@@ -145,20 +156,6 @@ def side_by_side(before: Sequence[Before]) -> list[tuple[Tensor, Tensor]]:
 
 def _rows(before: Sequence[Before], layer: int, name: str, longest: int) -> Tensor:
     return torch.cat([pad(getattr(cache.layers[layer], name), (0, 0, longest - n, 0)) for cache, n in before])
-
-
-def _features(passages: Sequence[Passage]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Rows of each group (B, N, E), padded, and which of them are there (B, N)."""
-    found: dict[str, Tensor] = {}
-    present: dict[str, Tensor] = {}
-    for name in dict.fromkeys(name for one in passages for name in one.features):
-        rows = [one.features.get(name) for one in passages]
-        width = next(row.shape[1] for row in rows if row is not None)
-        own = [row if row is not None else torch.zeros(0, width) for row in rows]
-        most = max(len(row) for row in own)
-        found[name] = torch.stack([pad(row, (0, 0, 0, most - len(row))) for row in own])
-        present[name] = torch.arange(most) < torch.tensor([len(row) for row in own]).unsqueeze(1)
-    return found, present
 
 
 def _placed(passage: Passage) -> Tensor:

@@ -22,7 +22,7 @@ from emotion_llama.errors import ModelError
 from emotion_llama.model.drafts import Drafts
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
 from emotion_llama.model.packing import Packed, chunks, pack
-from emotion_llama.model.pages import Passage, Read, pages
+from emotion_llama.model.pages import Passage, Read, lay_out, pages
 from emotion_llama.model.processing import EmotionLlamaProcessor, Features
 from emotion_llama.model.steps import Begun, PlainStepper, Stepper
 from emotion_llama.model.together import Question, Told, write_together
@@ -104,8 +104,7 @@ class ClipReader:
             features = self.processor.complete(given)
             ids = self.processor.token_ids(self.processor.render("emotion", (), transcript, features).prefix)
             empty = DynamicCache(config=self.model.config.text_config)
-            rows = {name: torch.from_numpy(np.asarray(one, np.float32)) for name, one in features.items() if len(one)}
-            passages.append(Passage(ids, empty, 0, [len(ids) - 1], rows))
+            passages.append(Passage(ids, empty, 0, [len(ids) - 1], features))
             kept.append((dict(features), transcript))
         return [
             ClipPrefix(*clip, read.cache, passage.length)
@@ -266,7 +265,8 @@ class ClipReader:
         """Read passages, those of about the same length side by side."""
         found: dict[int, Read] = {}
         for page in pages(passages):
-            found |= zip(page, self.stepper.read([passages[number] for number in page]), strict=True)
+            laid_out = lay_out([passages[number] for number in page], self.processor.collate)
+            found |= zip(page, self.stepper.read(laid_out), strict=True)
         return [found[number] for number in range(len(passages))]
 
     def _packed(self, prefix: ClipPrefix, packed: Packed) -> tuple[Passage, dict[int, int]]:

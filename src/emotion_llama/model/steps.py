@@ -14,7 +14,7 @@ from transformers import DynamicCache
 
 from emotion_llama.model.drafts import Drafts
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
-from emotion_llama.model.pages import Before, Passage, Read, lay_out, side_by_side
+from emotion_llama.model.pages import Before, Page, Read, side_by_side
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Stepper(Protocol):
     def bytes_a_weight(self) -> tuple[float, float]:
         """Bytes that a weight of the layers takes, and one of the output layer."""
 
-    def read(self, passages: Sequence[Passage]) -> list[Read]:
+    def read(self, page: Page) -> list[Read]:
         """Read passages side by side; the caches before them stay as they are."""
 
     def joins(self, begun: Sequence[Begun]) -> bool:
@@ -73,17 +73,14 @@ class PlainStepper:
         size = next(self.model.get_output_embeddings().parameters()).element_size()
         return size, size
 
-    def read(self, passages: Sequence[Passage]) -> list[Read]:
-        """Read passages; a cache that forgets its beginning cannot be laid beside others."""
-        if len(passages) > 1 and any(layer.is_sliding for one in passages for layer in one.behind.layers):
-            return [self.read([one])[0] for one in passages]
-        page = lay_out(passages)
-        device, mask = self.model.device, None
+    def read(self, page: Page) -> list[Read]:
+        """Read passages side by side."""
+        device, mask, alone = self.model.device, None, len(page.passages) == 1
         if page.sees is not None:
             dtype = next(self.model.get_input_embeddings().parameters()).dtype
             mask = torch.zeros(page.sees.shape, dtype=dtype).masked_fill(~page.sees, torch.finfo(dtype).min)
             mask = mask[:, None].to(device)  # (B, 1, P, T + P)
-        cache = _fork(passages[0].behind) if len(passages) == 1 else _joint(page.before)
+        cache = _fork(page.passages[0].behind) if alone else _joint(page.before)
         logits: Tensor = self.model(
             input_ids=page.ids.to(device),
             features={name: rows.to(device) for name, rows in page.features.items()},
@@ -94,7 +91,7 @@ class PlainStepper:
             use_cache=True,
             logits_to_keep=page.wanted.to(device),
         ).logits
-        if len(passages) == 1:
+        if alone:
             return [Read(logits, cache)]
         return page.split(logits, [(layer.keys, layer.values) for layer in cache.layers])
 

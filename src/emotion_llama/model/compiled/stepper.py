@@ -18,7 +18,7 @@ from emotion_llama.model.compiled.graph import INPUTS, LOGITS, ROWS, state_name
 from emotion_llama.model.compiled.store import stored_graph
 from emotion_llama.model.compiled.weights import GROUP, Quantize
 from emotion_llama.model.modeling import EmotionLlamaForConditionalGeneration
-from emotion_llama.model.pages import Passage, Read, lay_out, seen, side_by_side
+from emotion_llama.model.pages import Page, Read, seen, side_by_side
 from emotion_llama.model.steps import Begun, Steps, unpadded
 
 _HIDDEN = np.finfo(np.float32).min
@@ -74,9 +74,9 @@ class CompiledStepper:
         with self._making:
             _ = self._compiled
 
-    def read(self, passages: Sequence[Passage]) -> list[Read]:
+    def read(self, page: Page) -> list[Read]:
         """Read passages side by side."""
-        page, layers, request = lay_out(passages), len(passages[0].behind.layers), self._request("reading")
+        layers, request = len(page.passages[0].behind.layers), self._request("reading")
         _begin(request, side_by_side(page.before))
         sees = seen(page)
         mask = np.where(sees.numpy(), np.float32(0), _HIDDEN)[:, None]  # (B, 1, P, T + P)
