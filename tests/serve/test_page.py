@@ -119,6 +119,31 @@ def test_the_chat_answers_the_second_question_too_and_says_what_it_cannot(
     assert page.locator("#el-chat .el-faces").count() == 1  # the picture stays with its own answer
 
 
+def test_while_the_chat_answers_nothing_else_can_be_asked_and_afterwards_it_can(
+    open_page: Callable[..., Any], server: tuple[str, Any]
+) -> None:
+    model, written = server[1].state.service.model, threading.Event()
+    page = open_page()
+    page.get_by_role("tab", name="Words alone").click()
+    page.fill("#el-words textarea", "Is that so?")
+    page.fill("#el-message textarea", "not asked yet")
+    model.last_word = written
+    try:
+        page.get_by_role("button", name="[reason]").click()
+        page.wait_for_selector("#el-chat .bot.message:has-text('reason of')")
+        buttons = [page.get_by_role("button", name=name) for name in ("Send", "[emotion]", "[reason]")]
+        assert all(one.is_disabled() for one in (page.locator("#el-message textarea"), *buttons))
+    finally:
+        written.set()
+        model.last_word = None
+    page.wait_for_selector("#el-message textarea:enabled")
+    assert page.input_value("#el-message textarea") == "not asked yet"
+    page.fill("#el-message textarea", "[emotion]")
+    page.press("#el-message textarea", "Enter")
+    page.wait_for_selector("#el-chat .bot.message:has-text('neutral')")
+    assert page.locator("#el-chat .bot.message").count() == 2 and page.input_value("#el-message textarea") == ""
+
+
 def test_where_no_face_is_the_chat_says_so_and_shows_no_picture(
     open_page: Callable[..., Any], clip: Path, tmp_path: Path
 ) -> None:

@@ -78,7 +78,9 @@ class Wiring:
         called.click(run, [recording, words, labels, tasks], [record], show_progress="hidden", api_name="analyze")
 
     def talk(self, chat: dict[str, Any], context: list[Any]) -> None:
-        """Ask in the chat: what was typed, or the question on a button."""
+        """Ask in the chat: what was typed, or the question on a button. Nothing more can be asked until that is
+        answered: an answer is added to the turns as they stood when its question was asked."""
+        asking = [chat["message"], chat["send"], *chat["questions"]]
 
         async def say(
             request: gr.Request, message: str, history: list[dict[str, Any]], path: str | None, words: str, said: str,
@@ -89,23 +91,33 @@ class Wiring:
             told = [{"role": turn["role"], "content": turn["content"]} for turn in history or []]
             # words that nobody changed are left to the recogniser, whose times the analysis has too
             given = Given(path, words, said if said and said != heard else None, self._gone(request))
+            changed = [gr.update(interactive=False)] * len(asking)
             async for turns, picture in self.actions.chat(given, Choice(labels, own), told, message):
                 # a field of its own: in the text its content would be read out
                 shown = [{"role": "assistant", "content": gr.HTML(picture)}] if picture else []
-                yield [*turns, *shown], ""
+                yield [*turns, *shown], *changed
+                changed = [gr.skip()] * len(asking)
+
+        async def typed(request: gr.Request, message: str, *rest: Any) -> Changes:
+            empty = gr.update(value="", interactive=False)
+            async for turns, _, *buttons in say(request, message, *rest):
+                yield turns, empty, *buttons
+                empty = gr.skip()
 
         def asker(question: str) -> Callable[..., Changes]:
-            async def asked(request: gr.Request, history: list[dict[str, Any]], *rest: Any) -> Changes:
-                async for turns, _ in say(request, question, history, *rest):
-                    yield turns, gr.skip()
+            async def asked(request: gr.Request, *rest: Any) -> Changes:
+                async for changes in say(request, question, *rest):
+                    yield changes
 
             return asked
 
-        outputs = [chat["history"], chat["message"]]
-        for trigger in (chat["send"].click, chat["message"].submit):
-            trigger(say, [chat["message"], chat["history"], *context], outputs, **QUIET)
-        for button in chat["questions"]:
-            button.click(asker(button.value), [chat["history"], *context], outputs, **QUIET)
+        inputs, outputs = [chat["history"], *context], [chat["history"], *asking]
+        begun = [
+            trigger(typed, [chat["message"], *inputs], outputs, **QUIET)
+            for trigger in (chat["send"].click, chat["message"].submit)
+        ] + [button.click(asker(button.value), inputs, outputs, **QUIET) for button in chat["questions"]]
+        for event in begun:
+            event.then(lambda: [gr.update(interactive=True)] * len(asking), None, asking, **QUIET)
 
     def live(self, fields: list[Any], labels: list[Any], outputs: list[Any]) -> None:
         """Look at what the camera sees now. `fields`: the camera, and the line below it."""
