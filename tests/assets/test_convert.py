@@ -8,10 +8,12 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from ai_edge_litert import schema_py_generated as schema
 from torch import nn
 
 from emotion_llama.assets.convert import CONVERSIONS
 from emotion_llama.assets.convert.ctranslate2 import read_variables
+from emotion_llama.assets.convert.face_opinion import give_map, spread_weights
 from emotion_llama.assets.convert.steps import fold_batch_norm, require_close, save_tensors, waves
 from emotion_llama.assets.convert.whisper import encoder_tensors
 from emotion_llama.encoders.whisper_net import WhisperEncoderConfig, WhisperEncoderNet
@@ -22,6 +24,7 @@ RAW = {
     "smollm2": "SmolLM2-135M-Instruct.Q4_1.gguf",
     "whisper": "model.bin",
     "face-expression": "emotion_model.hdf5",
+    "face-opinion": "model_optimized.tflite",
     "efficientnet-lite0": "efficientnet-lite0-57934424.pth",
 }
 
@@ -154,3 +157,69 @@ def test_checkpoint_of_another_net_is_refused(tmp_path: Path) -> None:
     torch.save({"weight": torch.ones(2)}, tmp_path / RAW["efficientnet-lite0"])
     with pytest.raises(AssetCorruptError, match="_conv_stem"):
         CONVERSIONS["efficientnet-lite0"](tmp_path, tmp_path / "out")
+
+
+def quantised_graph() -> schema.ModelT:
+    """One product whose weights are signed bytes, one whose unsigned weights are spread for each picture."""
+
+    def tensor(name: bytes, stored: list[int] | None = None, scale: float = 1.0, zero: int = 0) -> schema.TensorT:
+        one = schema.TensorT()
+        one.name, one.type, one.buffer = name, schema.TensorType.FLOAT32, 0
+        if stored is not None:
+            one.type, one.buffer = schema.TensorType.UINT8, len(model.buffers)
+            one.quantization = schema.QuantizationParametersT()
+            one.quantization.scale, one.quantization.zeroPoint = [scale], [zero]
+            buffer = schema.BufferT()
+            buffer.data = np.array(stored, dtype=np.uint8)
+            model.buffers.append(buffer)
+        return one
+
+    def operator(kind: int, inputs: list[int], outputs: list[int]) -> schema.OperatorT:
+        one = schema.OperatorT()
+        one.opcodeIndex, one.inputs, one.outputs = kind, np.array(inputs), np.array(outputs)
+        return one
+
+    model, graph = schema.ModelT(), schema.SubGraphT()
+    model.buffers, model.subgraphs, model.operatorCodes = [schema.BufferT()], [graph], []
+    for kind in (schema.BuiltinOperator.FULLY_CONNECTED, schema.BuiltinOperator.DEQUANTIZE):
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = kind
+        model.operatorCodes.append(code)
+    graph.tensors = [
+        tensor(b"picture"),
+        tensor(b"signed", [1, 255, 128, 0], scale=0.5),
+        tensor(b"unsigned", [1, 255, 128, 0], scale=0.25, zero=128),
+        tensor(b"spread"),
+        tensor(b"net/out_relu/Relu6"),
+        tensor(b"scores"),
+    ]
+    graph.operators = [operator(0, [0, 1], [4]), operator(1, [2], [3]), operator(0, [4, 3], [5])]
+    graph.inputs, graph.outputs = np.array([0]), np.array([5])
+    return model
+
+
+def test_weights_of_the_early_form_are_spread_by_who_reads_them() -> None:
+    model = quantised_graph()
+    spread_weights(model)
+    graph = model.subgraphs[0]
+    assert all(one.type == schema.TensorType.FLOAT32 and one.quantization is None for one in graph.tensors)
+    found = [np.frombuffer(bytes(model.buffers[n].data), np.float32).tolist() for n in (1, 2)]
+    assert found == [[0.5, -0.5, -64.0, 0.0], [-31.75, 31.75, 0.0, -32.0]]
+    assert [list(one.inputs) for one in graph.operators] == [[0, 1], [4, 2]]
+    give_map(model)
+    assert list(graph.outputs) == [5, 4]
+    graph.tensors.pop(4)
+    with pytest.raises(ValueError, match="Relu6"):
+        give_map(model)
+
+
+@pytest.mark.weights
+def test_another_graph_of_the_same_form_is_refused(tmp_path: Path) -> None:
+    from emotion_llama import assets
+
+    raw = (assets.path("blazeface-short-range") / "face_detection_short_range.tflite").read_bytes()
+    for content in (raw, raw[: len(raw) // 2]):
+        (tmp_path / RAW["face-opinion"]).write_bytes(content)
+        with pytest.raises(AssetCorruptError, match=RAW["face-opinion"]):
+            CONVERSIONS["face-opinion"](tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())

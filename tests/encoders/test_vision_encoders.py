@@ -13,10 +13,11 @@ from emotion_llama.encoders.efficientnet import WEIGHTS_FILE as EFFICIENTNET_FIL
 from emotion_llama.encoders.efficientnet import EfficientNetLite0, EfficientNetLite0Net, normalised_square
 from emotion_llama.encoders.face_expression import WEIGHTS_FILE as EXPRESSION_FILE
 from emotion_llama.encoders.face_expression import FaceExpressionNet
+from emotion_llama.encoders.face_opinion import GRAPH_FILE as OPINION_FILE
 from emotion_llama.encoders.same_padding import pad_same
 from emotion_llama.errors import AssetCorruptError, AssetMissingError, MediaError
 from emotion_llama.measurements import EXPRESSIONS
-from emotion_llama.perception.expression import OPINION_FILE, OPINION_LABELS, ExpressionNet, FaceOpinionNet
+from emotion_llama.perception.expression import OPINION_LABELS, ExpressionNet, FaceOpinionNet
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from emotion_llama.encoders.face_expression import (
@@ -18,17 +17,16 @@ from emotion_llama.encoders.face_expression import (
     WEIGHTS_FILE,
     FaceExpressionNet,
 )
+from emotion_llama.encoders.face_opinion import GRAPH_FILE, FaceOpinionGraph
+from emotion_llama.encoders.face_opinion import SIDE_PX as OPINION_SIDE_PX
+from emotion_llama.encoders.face_opinion import WIDTH as OPINION_WIDTH
 from emotion_llama.encoders.weights import asset_file, load_weights
-from emotion_llama.errors import AssetCorruptError, MediaError
+from emotion_llama.errors import MediaError
 from emotion_llama.measurements import EXPRESSIONS
 
-OPINION_FILE = "model_optimized.tflite"
 OPINION_LABELS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 """Output order of the second net, in the words of `EXPRESSIONS`."""
 
-OPINION_WIDTH = 1280
-_OPINION_MAP = "out_relu/Relu6"
-_OPINION_SIDE_PX = 200
 _BATCH = 64  # bounds memory on long recordings
 
 
@@ -77,7 +75,7 @@ class ExpressionNet:
 class FaceOpinionNet:
     """A second opinion: a MobileNetV2 with seven expressions. Over-confident; use it beside `ExpressionNet` only.
 
-    `folder` holds `model_optimized.tflite`; it is read at the first use.
+    `folder` holds `face_opinion.tflite`; it is read at the first use.
     """
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
@@ -85,19 +83,8 @@ class FaceOpinionNet:
         self.threads = threads
 
     @cached_property
-    def _interpreter(self) -> Interpreter:
-        path = asset_file(self.folder, OPINION_FILE)
-        try:
-            # the pooled map is inside the graph: all tensors are kept to read it (a third more time a face)
-            interpreter = Interpreter(
-                model_path=str(path), num_threads=self.threads, experimental_preserve_all_tensors=True
-            )
-        except ValueError as error:
-            raise AssetCorruptError(
-                f"{path}: not a readable tflite model ({error}); delete it and run: emotion-llama fetch nano"
-            ) from error
-        interpreter.allocate_tensors()
-        return interpreter
+    def _graph(self) -> FaceOpinionGraph:
+        return FaceOpinionGraph(asset_file(self.folder, GRAPH_FILE), self.threads)
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Probabilities `(n, 7)` in the order of `EXPRESSIONS`; `MediaError` if the crops are not 8-bit RGB."""
@@ -110,29 +97,10 @@ class FaceOpinionNet:
         probabilities = np.empty((len(crops), len(EXPRESSIONS)), dtype=np.float32)
         pooled = np.empty((len(crops), OPINION_WIDTH), dtype=np.float32)
         for row, crop in enumerate(crops):
-            scores, pooled[row] = self._scores(crop)
+            face = cv2.resize(crop, (OPINION_SIDE_PX, OPINION_SIDE_PX), interpolation=cv2.INTER_LINEAR)
+            scores, pooled[row] = self._graph(face.astype(np.float32) / 255)
             probabilities[row] = scores[columns]
         return probabilities, pooled
-
-    @cached_property
-    def _map(self) -> int:
-        """Number of the tensor that holds the last map."""
-        found = [t["index"] for t in self._interpreter.get_tensor_details() if _OPINION_MAP in t["name"]]
-        if not found:
-            raise AssetCorruptError(
-                f"{self.folder / OPINION_FILE}: expected a tensor {_OPINION_MAP}, found none; delete it and run: "
-                "emotion-llama fetch nano"
-            )
-        return int(found[-1])
-
-    def _scores(self, crop: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        side = (_OPINION_SIDE_PX, _OPINION_SIDE_PX)
-        face = cv2.resize(crop, side, interpolation=cv2.INTER_LINEAR).astype(np.float32) / 255
-        net = self._interpreter
-        net.set_tensor(net.get_input_details()[0]["index"], face[None])
-        net.invoke()
-        scores: NDArray[np.float32] = net.get_tensor(net.get_output_details()[0]["index"])[0]
-        return scores, net.get_tensor(self._map)[0].mean(axis=(0, 1))
 
 
 def _check(crops: NDArray[np.uint8]) -> None:

@@ -33,6 +33,11 @@ def convert_face_expression(raw_dir: Path, out_dir: Path) -> None:
     import_module("emotion_llama.assets.convert.face_expression").convert(raw_dir, out_dir)
 
 
+def convert_face_opinion(raw_dir: Path, out_dir: Path) -> None:
+    """facex's `model_optimized.tflite` to `face_opinion.tflite`: weights in float32, the last map given out."""
+    import_module("emotion_llama.assets.convert.face_opinion").convert(raw_dir, out_dir)
+
+
 def convert_efficientnet(raw_dir: Path, out_dir: Path) -> None:
     """`efficientnet-lite0-57934424.pth` to `efficientnet_lite0.safetensors`, batch norms folded in."""
     import_module("emotion_llama.assets.convert.efficientnet").convert(raw_dir, out_dir)
@@ -43,6 +48,7 @@ CONVERSIONS: MappingProxyType[str, Conversion] = MappingProxyType(
         "smollm2": convert_smollm2,
         "whisper": convert_whisper,
         "face-expression": convert_face_expression,
+        "face-opinion": convert_face_opinion,
         "efficientnet-lite0": convert_efficientnet,
     }
 )
