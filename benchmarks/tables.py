@@ -1,11 +1,12 @@
 """Put measured numbers into the documents: `python benchmarks/tables.py`, or `--check` to see that they agree.
 
 docs/results.json (`make score`), docs/trainings and docs/ablations (`publish.py`), docs/speed.json and
-docs/training-speed.json (`make bench`), docs/build-speed.json (`build.py`), docs/timeline-speed.json (`timeline.py`),
-docs/spread-speed.json (`spread.py`), docs/linear-speed.json (`linear.py`), docs/llama-cpp.json
-(`against_llama_cpp.py`), docs/agreement.json (`agreement.py`), docs/scaling-model.json (`scaling.py`), docs/load.json
-(`load.py`), docs/hostile.json (`hostile.py`) and docs/bias.json (`bias.py`) are rendered as docs/results.md, and as
-Markdown tables between the markers `<!-- NAME -->` and `<!-- end -->` of the documents: no number is typed by hand.
+docs/training-speed.json (`make bench`), docs/speed-avx2.json (`emotion-llama bench`), docs/build-speed.json
+(`build.py`), docs/timeline-speed.json (`timeline.py`), docs/spread-speed.json (`spread.py`), docs/linear-speed.json
+(`linear.py`), docs/llama-cpp.json (`against_llama_cpp.py`), docs/agreement.json (`agreement.py`),
+docs/scaling-model.json (`scaling.py`), docs/load.json (`load.py`), docs/hostile.json (`hostile.py`) and docs/bias.json
+(`bias.py`) are rendered as docs/results.md, and as Markdown tables between the markers `<!-- NAME -->` and
+`<!-- end -->` of the documents: no number is typed by hand.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ DOCUMENTS = (
     ROOT / "docs/performance.md",
     ROOT / "docs/scaling.md",
 )
+SPEED_AVX2 = ROOT / "docs/speed-avx2.json"
+ON_AVX2 = "emotion-llama bench --quantize int8 --json docs/speed-avx2.json"
 BUILD_SPEED = ROOT / "docs/build-speed.json"
 TIMELINE_SPEED = ROOT / "docs/timeline-speed.json"
 SPREAD_SPEED = ROOT / "docs/spread-speed.json"
@@ -234,7 +237,7 @@ def interval(metric: dict[str, float] | None) -> str:
     return f"{plain(metric)} ({metric['low']:.3f}{dash}{metric['high']:.3f})"
 
 
-def speed(record: dict[str, Any]) -> str:
+def speed(record: dict[str, Any], command: str = "make bench") -> str:
     """Render the figures of `make bench`."""
     scoring, together = record["label_scoring"], record.get("folder_with_reasons")
     count = record.get("clips") or record["folder_clips"]  # the second of each is what earlier records are like
@@ -257,12 +260,12 @@ def speed(record: dict[str, Any]) -> str:
     if "reference_ratio" in record:
         rows["a clip with its reason, against the released way of working"] = f"{record['reference_ratio']:.1f}× faster"
     lines = ["| what | measured |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
-    how = "with `make bench`" if together is not None else "by an earlier form of `make bench`, and not since,"
+    how = f"with `{command}`" if together is not None else f"by an earlier form of `{command}`, and not since,"
     numbers = record["dtype"] if not record.get("quantize") else f"`--quantize {record['quantize']}`"
     return "\n".join([*lines, "", f"Measured {how} on {record['machine']}, {numbers}."])
 
 
-def bench(record: dict[str, Any]) -> str:
+def bench(record: dict[str, Any], command: str = "make bench") -> str:
     """Render what `emotion-llama bench` measures beside the README's table: language model, limits, ratios, stages."""
     if "reference_ratio" not in record:
         return "Not measured yet: docs/speed.json is of an earlier program; `make bench` measures it."
@@ -292,6 +295,7 @@ def bench(record: dict[str, Any]) -> str:
         "`prefill_fraction`": f"{record['prefill_fraction']:.2f}",
         "`scoring_fraction`": f"{record['scoring_fraction']:.2f} with 4 label orders, "
         f"{record['scoring_one_order_fraction']:.2f} with one",
+        **_perception(record),
         "`reference_ratio`": f"{record['reference_ratio']:.2f} ({record['reference_s']:.2f} s a clip, ours "
         f"{record['ours_s']:.2f} s)",
         "`reference_reloaded_ratio`": f"{record['reference_reloaded_ratio']:.2f}",
@@ -307,11 +311,25 @@ def bench(record: dict[str, Any]) -> str:
         rows["`peak_vram_mb`"] = f"{record['peak_vram_mb']:.0f}"
     lines = ["| figure | measured |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
     how = (
-        f"Measured with `make bench` on {record['date']}: {record['device_name']}, {record['machine']}, "
+        f"Measured with `{command}` on {record['date']}: {record['device_name']}, {record['machine']}, "
         f"{record['threads']} threads, {record['dtype']}, the language model {_run_by(record)}, "
         f"load average before: {record['load_average']}."
     )
     return "\n".join([*lines, "", how])
+
+
+def _perception(record: dict[str, Any]) -> dict[str, str]:
+    """Render looking and listening beside the limits; an earlier record has nothing of it."""
+    if "video_fraction" not in record:
+        return {}
+    encoders = ", ".join(
+        f"{name} {one['fraction']:.2f} ({one['gflop']:.1f} GFLOP a clip)" for name, one in record["encoders"].items()
+    )
+    return {
+        "`video_fraction`": f"{record['video_fraction']:.2f}: {record['look_frames_s']:.0f} frames a second looked at, "
+        f"{record['decode_frames_s']:.0f} decoded alone",
+        "`encoders`, of the product in float32": encoders,
+    }
 
 
 def _run_by(record: dict[str, Any]) -> str:
@@ -646,6 +664,9 @@ def main() -> int:
         "bench": bench(json.loads((ROOT / "docs/speed.json").read_text(encoding="utf-8"))),
         "training speed": training_speed(json.loads((ROOT / "docs/training-speed.json").read_text(encoding="utf-8"))),
     }
+    if SPEED_AVX2.is_file():
+        found = json.loads(SPEED_AVX2.read_text(encoding="utf-8"))
+        tables |= {"speed avx2": speed(found, ON_AVX2), "bench avx2": bench(found, ON_AVX2)}
     if BUILD_SPEED.is_file():
         tables["build speed"] = build_speed(json.loads(BUILD_SPEED.read_text(encoding="utf-8")))
     if TIMELINE_SPEED.is_file():

@@ -49,6 +49,8 @@ def record() -> dict[str, Any]:
         "weight_bytes_a_token": 269_000_000, "prefill_flop": 4.1e10, "memory_read_gb_s": 21.0, "memory_copy_gb_s": 18.0,
         "matmul_gflop_s": {"float32": 210.0, "bfloat16": 640.0}, "bandwidth_fraction": 0.4, "prefill_fraction": 0.47,
         "scoring_fraction": 0.9, "scoring_one_order_fraction": 0.78,
+        "decode_frames_s": 900.0, "look_frames_s": 180.0, "video_fraction": 0.2,
+        "encoders": {"audio encoder": {"gflop": 8.0, "gflop_s": 80.0, "fraction": 0.38}},
         "reference_clips": 6, "reference_s": 6.0, "reference_reloaded_s": 9.0, "ours_s": 1.5, "reference_ratio": 4.0,
         "reference_reloaded_ratio": 6.0,
     }  # fmt: skip

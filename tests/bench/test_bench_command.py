@@ -63,6 +63,9 @@ def test_one_clip_gives_every_figure_and_a_ratio_that_fell_is_exit_code_1(
     assert found.clips_per_s.cold < found.clips_per_s.warm < found.clips_per_s.cached
     assert found.stages["total"] == max(found.stages.values()) and "faces" in found.stages
     assert 0 < found.bandwidth_fraction < 2 and 0 < found.prefill_fraction < 2
+    assert 0 < found.video_fraction < 1 and found.look_frames_s < found.decode_frames_s
+    assert set(found.encoders) == {"global encoder", "audio encoder"}
+    assert all(0 < one.fraction < 1 and one.gflop_s > 1 for one in found.encoders.values())
     assert found.label_scoring.ratio > 1.5 and found.reference_reloaded_s > found.reference_s
     assert found.peak_rss_mb > 500
     path = tmp_path / "deep" / "speed.json"

@@ -33,7 +33,8 @@ def test_the_table_shows_machine_figures_limits_and_stages(record: Record) -> No
     Console(file=text, width=140).print(table(Figures.model_validate(record)))
     shown = text.getvalue()
     for name in ("rtf_emotion", "clips_per_s cached", "ttft_s", "memory_read_gb_s", "bandwidth_fraction",
-                 "reference_ratio", "stage: faces", "2 cores", "bfloat16"):  # fmt: skip
+                 "video_fraction", "encoders: audio encoder", "reference_ratio", "stage: faces", "2 cores",
+                 "bfloat16"):  # fmt: skip
         assert name in shown
     assert "peak_vram_mb" not in shown
     on_gpu = Figures.model_validate(record | {"peak_vram_mb": 512.0})

@@ -169,6 +169,30 @@ class LimitFigures(Part):
     scoring_one_order_fraction: PositiveFloat
 
 
+class EncoderFigures(Part):
+    """An encoder: 10^9 FLOP of a clip, of them a second, and that ÷ FLOP/s of the matrix product in float32.
+
+    Counted are products and convolutions of torch, while all of the encoder's work is timed.
+    """
+
+    gflop: PositiveFloat
+    gflop_s: PositiveFloat
+    fraction: PositiveFloat
+
+
+class PerceptionFigures(Part):
+    """Looking and listening beside the machine's limits.
+
+    `decode_frames_s`: frames a second that are decoded and nothing else; `look_frames_s`: that are decoded and searched
+    for faces, with all that is measured of them; `video_fraction`: the second ÷ the first. `encoders` by stage.
+    """
+
+    decode_frames_s: PositiveFloat
+    look_frames_s: PositiveFloat
+    video_fraction: PositiveFloat
+    encoders: dict[str, EncoderFigures]
+
+
 class ReferenceFigures(Part):
     """The released way of working on the same weights and clips (`reference.py`), seconds a clip with its reason.
 
@@ -184,5 +208,5 @@ class ReferenceFigures(Part):
     reference_reloaded_ratio: PositiveFloat
 
 
-class Figures(Machine, ClipFigures, LanguageFigures, LimitFigures, ReferenceFigures):
+class Figures(Machine, ClipFigures, LanguageFigures, LimitFigures, PerceptionFigures, ReferenceFigures):
     """All of one run."""

@@ -23,8 +23,8 @@ def table(found: Figures) -> Table:
     shown.add_column("figure", no_wrap=True, min_width=26)
     shown.add_column("value")
     shown.add_column("what it is")
-    for rows in (_clips(found), _language(found), _ways(found), _limits(found), _ratios(found)):
-        for row in rows:
+    for rows in (_clips, _language, _ways, _limits, _perception, _ratios):
+        for row in rows(found):
             shown.add_row(*row)
         shown.add_section()
     for name, spent_s in found.stages.items():
@@ -110,6 +110,18 @@ def _limits(f: Figures) -> Rows:
             "scoring_fraction",
             f"{f.scoring_fraction:.2f}",
             f"tokens a second, scoring labels ÷ plain_prefill_tok_s; 1 label order {f.scoring_one_order_fraction:.2f}",
+        ),
+    ]
+
+
+def _perception(f: Figures) -> Rows:
+    return [
+        ("decode_frames_s", f"{f.decode_frames_s:.0f}", "frames a second, decoded only; limit of looking at video"),
+        ("look_frames_s", f"{f.look_frames_s:.0f}", "decoded, faces found and measured"),
+        ("video_fraction", f"{f.video_fraction:.2f}", "the second ÷ the first"),
+        *(
+            (f"encoders: {name}", f"{one.fraction:.2f}", f"of the product; {one.gflop:.1f} GFLOP a clip")
+            for name, one in f.encoders.items()
         ),
     ]
 

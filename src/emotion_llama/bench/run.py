@@ -16,6 +16,7 @@ from emotion_llama.bench.figures import Figures
 from emotion_llama.bench.language import TOGETHER, measure_language
 from emotion_llama.bench.limits import measure_limits
 from emotion_llama.bench.machine import describe
+from emotion_llama.bench.perception import measure_perception
 from emotion_llama.bench.reference import measure_reference
 from emotion_llama.bench.samples import cuts
 from emotion_llama.model.score import ClipReader
@@ -62,10 +63,12 @@ def measure(preset: Preset, size: Size, *, quick: bool = False) -> Figures:
     told.print("limits of the machine …")
     decoder = model.reader.model.language_model.get_decoder()
     limits = measure_limits(decoder, language, machine.dtype, preset.device)
+    products = limits.matmul_gflop_s["float32"]
+    perception = measure_perception(model, clips[: size.reference_clips], products, size.rounds)
     told.print(f"the released way: {size.reference_clips} clips …")
     reference = measure_reference(model, plain, clips[: size.reference_clips], max(1, size.rounds // 2))
     return Figures(**{
         name: value
-        for part in (machine, by_clip, language, limits, reference)
+        for part in (machine, by_clip, language, limits, perception, reference)
         for name, value in part.model_dump().items()
     })  # fmt: skip
