@@ -17,7 +17,7 @@ Record = dict[str, Any]
 RATIOS = (
     "reference_ratio", "reference_reloaded_ratio", "decode_ratio", "together_ratio", "folder_with_reasons.ratio",
     "label_scoring.ratio", "bandwidth_fraction", "prefill_fraction", "prefill_ratio", "scoring_fraction",
-    "scoring_one_order_fraction",
+    "scoring_one_order_fraction", "video_fraction",
 )  # fmt: skip
 
 
@@ -35,6 +35,8 @@ def changed(record: Record, name: str, factor: float) -> Record:
 
 def test_all_ratios_are_compared(record: Record) -> None:
     assert set(Stored.model_validate(record).ratios()) == set(RATIOS)
+    earlier = {name: value for name, value in record.items() if name != "video_fraction"}
+    assert set(Stored.model_validate(earlier).ratios()) == {*RATIOS} - {"video_fraction"}
 
 
 @pytest.mark.parametrize("name", RATIOS)
@@ -77,8 +79,15 @@ def test_a_file_that_is_no_record_is_told_with_what_to_do(content: str, told: st
     assert told in str(error.value)
 
 
-@pytest.mark.parametrize("value", [None, "4", 0, -1.0, float("nan"), float("inf"), True])
-@pytest.mark.parametrize("name", RATIOS)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (name, value)
+        for name in RATIOS
+        for value in (None, "4", 0, -1.0, float("nan"), float("inf"), True)
+        if (name, value) != ("video_fraction", None)  # none is as in an earlier record
+    ],
+)
 def test_a_ratio_that_is_no_number_above_zero_is_named(
     record: Record, name: str, value: object, tmp_path: Path
 ) -> None:

@@ -26,7 +26,7 @@ from emotion_llama.perception.geometry import measure, neutral_face
 from emotion_llama.perception.sound import near_speech
 
 OPINION_SAMPLES = 16
-"""Frames the second expression net looks at: it is the slowest of the face nets (about 5 ms a frame)."""
+"""Frames the second expression net looks at: it is the slowest of the face nets (about 6 ms a frame)."""
 
 LOCAL_SAMPLES = 16
 """Frames an own local encoder looks at, as the paper's."""

@@ -47,6 +47,7 @@ class Stored(_Lenient):
     prefill_ratio: PositiveFloat
     scoring_fraction: PositiveFloat
     scoring_one_order_fraction: PositiveFloat
+    video_fraction: PositiveFloat | None = None  # earlier records have none
 
     def ratios(self) -> dict[str, float]:
         """All of them by name; more is better."""
